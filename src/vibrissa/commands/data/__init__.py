@@ -1,0 +1,1 @@
+"""`vibrissa data …`: one file a word."""

@@ -1,0 +1,1 @@
+"""Floor 1: the control loop, and what sits in it."""

@@ -1,0 +1,1 @@
+"""Floor 0: what things mean. Pure: no clock, no files, no global randomness."""

@@ -1,0 +1,136 @@
+"""What passes through the loop: observation, decision, step, outcome, episode."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vibrissa.core.contract import Contract
+from vibrissa.core.errors import ArmFault
+
+Source = Literal["policy", "human", "script"]
+SOURCES: tuple[Source, ...] = ("policy", "human", "script")
+Reason = Literal["success", "failure", "timeout", "aborted", "fault"]
+
+
+class LazyImages(Mapping[str, NDArray[np.uint8]]):
+    """Pictures that are made when somebody looks, once, and belong to one tick.
+
+    `render(name)` gives (H, W, 3) uint8 RGB. Once the arm has moved on it calls `expire`, and
+    a picture nobody looked at in time is an ArmFault rather than a picture of another moment.
+    """
+
+    def __init__(self, names: tuple[str, ...], render: Callable[[str], NDArray[np.uint8]]):
+        self._names = names
+        self._render: Callable[[str], NDArray[np.uint8]] | None = render
+        self._made: dict[str, NDArray[np.uint8]] = {}
+
+    def __getitem__(self, name: str) -> NDArray[np.uint8]:
+        if name not in self._names:
+            raise KeyError(f"no camera {name!r}. There is: {', '.join(self._names) or 'none'}.")
+        if name not in self._made:
+            if self._render is None:
+                raise ArmFault(f"picture {name!r} was asked for after its tick had passed.")
+            self._made[name] = self._render(name)
+        return self._made[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def expire(self) -> None:
+        """From now on only pictures already made can be had."""
+        self._render = None
+
+
+@dataclass(frozen=True)
+class Observation:
+    """What is seen at one tick.
+
+    state: (S,) float32, rad for an SO-101. privileged: (P,) float32, empty unless the contract
+    declares it. images: name → (H, W, 3) uint8 RGB, made on demand. captured_s: name → capture
+    time on the arm's clock. history: earlier observations, oldest first, as many as the pilot
+    asked for. truth: simulation only, for judges and whiskers; no policy may read it.
+    """
+
+    tick: int
+    time_s: float
+    state: NDArray[np.float32]
+    privileged: NDArray[np.float32] = field(default_factory=lambda: np.zeros(0, np.float32))
+    images: Mapping[str, NDArray[np.uint8]] = field(default_factory=dict)
+    captured_s: Mapping[str, float] = field(default_factory=dict)
+    history: tuple[Observation, ...] = ()
+    truth: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What a pilot wants: action (A,), who wants it, and the chunk (K, A) if one was inferred.
+
+    latency_s is the time the inference took, 0 where none was made. `late` marks a tick whose
+    chunk had not arrived, so that the last action was repeated.
+    """
+
+    action: NDArray[np.float32]
+    source: Source
+    chunk: NDArray[np.float32] | None = None
+    latency_s: float = 0.0
+    late: bool = False
+
+
+@dataclass(frozen=True)
+class Step:
+    """One tick: what was seen, what was asked, what was sent (A,). Asked ≠ sent is data."""
+
+    observation: Observation
+    decision: Decision
+    sent: NDArray[np.float32]
+    wall_time_s: float = 0.0
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How an episode ended.
+
+    failure_class is empty for a clean success; measures are the task's numbers (highest z, …).
+    """
+
+    reason: Reason
+    ticks: int
+    failure_class: str = ""
+    detail: str = ""
+    measures: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def success(self) -> bool:
+        return self.reason == "success"
+
+
+@dataclass(frozen=True)
+class Start:
+    """What every observer is told before the first tick."""
+
+    contract: Contract
+    task: str
+    instruction: str
+    seed: int
+    scene: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Episode:
+    """One finished rollout: where it started, how it ended, how long it took."""
+
+    start: Start
+    outcome: Outcome
+    wall_s: float = 0.0
+
+    @property
+    def seed(self) -> int:
+        return self.start.seed

@@ -1,0 +1,1 @@
+"""Floor 2: datasets in LeRobot's format, written and read."""

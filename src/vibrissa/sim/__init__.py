@@ -1,0 +1,1 @@
+"""Floor 2: the simulated arm (MuJoCo behind the Arm protocol)."""
