@@ -1,0 +1,28 @@
+"""Fixtures shared by all tests: real data where it exists, OpenGL where it works."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def realdata() -> Path:
+    """A folder of datasets recorded by other people; the test is skipped where there is none."""
+    beside = Path(__file__).resolve().parents[2] / "shared" / "realdata"
+    folder = Path(os.environ.get("VIBRISSA_REALDATA", beside))
+    if not folder.is_dir():
+        pytest.skip("no real datasets: set VIBRISSA_REALDATA to a folder that holds them")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def opengl() -> None:
+    """Skips the test where no OpenGL context can be made."""
+    from vibrissa.sim import gl
+
+    trouble = gl.trouble()
+    if trouble:
+        pytest.skip(trouble)
