@@ -98,7 +98,8 @@ class Step:
 class Outcome:
     """How an episode ended.
 
-    failure_class is empty for a clean success; measures are the task's numbers (highest z, …).
+    failure_class is one of `outcomes.CLASSES` (SUCCESS for a clean one), or empty where the task
+    tells no classes apart; measures are the task's numbers (highest z, …).
     """
 
     reason: Reason

@@ -1,0 +1,56 @@
+"""What an arm refuses to do: targets out of range, too fast, too far in one tick.
+
+Each limit is idempotent and returns what it changed: asked ≠ sent is data.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Vector = NDArray[np.float32]
+Mask = NDArray[np.bool_]
+
+
+def box(action: Vector, low: Vector, high: Vector) -> tuple[Vector, Mask]:
+    """`action` (A,) clipped to [low, high], and which entries (A,) were clipped."""
+    kept = np.clip(action, low, high).astype(np.float32)
+    return kept, kept != action
+
+
+def step(action: Vector, previous: Vector, most: Vector | float) -> tuple[Vector, Mask]:
+    """`action` (A,) kept within `most` of the previous target, entry by entry.
+
+    `previous` is the target sent before, not the measured state: a servo that sags under a
+    load must not drag its own target down.
+    """
+    low = (previous - most).astype(np.float32)
+    high = (previous + most).astype(np.float32)
+    return box(action, low, high)
+
+
+def velocity(
+    action: Vector, previous: Vector, most_rad_s: Vector | float, tick_s: float
+) -> tuple[Vector, Mask]:
+    """`action` (A,) kept to a target speed of `most_rad_s`, for ticks of `tick_s` seconds."""
+    return step(action, previous, np.float32(most_rad_s) * np.float32(tick_s))
+
+
+@dataclass(frozen=True)
+class Limits:
+    """The limits of one arm: a box, and a greatest target speed (rad/s), both (A,)."""
+
+    low: Vector
+    high: Vector
+    most_rad_s: Vector | float = np.inf
+    tick_s: float = 1 / 30
+
+    def apply(self, action: Vector, previous: Vector | None) -> tuple[Vector, Mask]:
+        """What may be sent (A,), and which entries differ from what was asked (A,)."""
+        sent, clipped = box(action, self.low, self.high)
+        if previous is not None and np.any(np.isfinite(self.most_rad_s)):
+            sent, slowed = velocity(sent, previous, self.most_rad_s, self.tick_s)
+            clipped = clipped | slowed
+        return sent, clipped

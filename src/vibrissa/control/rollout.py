@@ -1,0 +1,129 @@
+"""The control loop. There is one, and every command runs it.
+
+`rollout` is a generator: once a tick it yields the observation that a policy must answer, or
+None. So one driver serves one episode, another serves many simulated arms with one batched
+inference, and a third lets inference run behind the arm's back, all through the same code.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vibrissa.control.clock import Clock, FreeClock
+from vibrissa.core.episode import Episode, Observation, Outcome, Reason, Start, Step
+from vibrissa.core.protocols import Arm, Observer, Pilot, Task
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A policy's chunk (K, A) for the observation of `asked_tick`."""
+
+    chunk: NDArray[np.float32]
+    asked_tick: int
+    latency_s: float = 0.0
+
+
+Rollout = Generator[Observation | None, Answer | None, Episode]
+
+
+@dataclass
+class _Count:
+    """How far an episode has come, for whoever has to tell its end."""
+
+    ticks: int = 0
+
+
+def rollout(
+    arm: Arm,
+    pilot: Pilot,
+    task: Task,
+    observers: Sequence[Observer] = (),
+    *,
+    seed: int = 0,
+    clock: Clock | None = None,
+    wall_time: Callable[[], float] = time.time,
+) -> Rollout:
+    """One episode, to be driven by `drive.run_episode` or `drive.run_many`.
+
+    Whatever ends it (a verdict, the time limit, Ctrl-C, any exception), the arm is told to hold
+    and every observer that was started is told the end, even if another one raised. Exceptions
+    go on to the caller afterwards.
+    """
+    clock = clock or FreeClock()
+    start = Start(arm.contract, task.name, task.instruction, seed, arm.scene)
+    began_s, count, started = time.perf_counter(), _Count(), []
+    error: BaseException | None = None
+    reason: Reason
+    try:
+        arm.reset(seed)
+        task.reset()
+        pilot.reset(seed)
+        for observer in observers:
+            started.append(observer)
+            observer.on_start(start)
+        clock.start()
+        reason = yield from _ticks(arm, pilot, task, observers, clock, wall_time, count)
+    except (KeyboardInterrupt, GeneratorExit) as stop:
+        reason, error = "aborted", stop
+    except BaseException as fault:
+        reason, error = "fault", fault
+    episode = Episode(start, _outcome(task, reason, count, error), time.perf_counter() - began_s)
+    _leave(arm, started, episode, error)
+    return episode
+
+
+def _ticks(
+    arm: Arm,
+    pilot: Pilot,
+    task: Task,
+    observers: Sequence[Observer],
+    clock: Clock,
+    wall_time: Callable[[], float],
+    count: _Count,
+) -> Generator[Observation | None, Answer | None, Reason]:
+    """Observe, decide, send, tell, wait, observe, judge; until there is a verdict."""
+    contract = arm.contract
+    observation = arm.observe()
+    verdict = task.judge(observation)
+    while verdict is None and count.ticks < task.max_ticks:
+        answer = yield pilot.asks(observation)
+        if answer is not None:
+            pilot.take(answer.chunk, answer.asked_tick, answer.latency_s)
+        decision = pilot.decide(observation)
+        sent = arm.send(contract.check_action(decision.action))
+        step = Step(observation, decision, sent, wall_time())
+        count.ticks += 1
+        for observer in observers:
+            observer.on_step(step)
+        clock.wait()
+        observation = arm.observe()
+        verdict = task.judge(observation)
+    return verdict or "timeout"
+
+
+def _outcome(task: Task, reason: Reason, count: _Count, error: BaseException | None) -> Outcome:
+    detail = f"{type(error).__name__}: {error}" if error is not None else ""
+    return Outcome(reason, count.ticks, task.failure_class(reason), detail, dict(task.measures()))
+
+
+def _leave(
+    arm: Arm, observers: Sequence[Observer], episode: Episode, error: BaseException | None
+) -> None:
+    """Hold, tell everybody, then raise what went wrong first; later troubles become its notes."""
+    leaving: list[Callable[[], None]] = [arm.hold]
+    leaving += [lambda o=observer: o.on_end(episode) for observer in observers]
+    for leave in leaving:
+        try:
+            leave()
+        except BaseException as trouble:
+            if error is None:
+                error = trouble
+            else:
+                error.add_note(f"and while leaving: {type(trouble).__name__}: {trouble}")
+    if error is not None:
+        raise error
