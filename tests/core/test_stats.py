@@ -26,9 +26,7 @@ counts = st.integers(1, 600).flatmap(lambda n: st.tuples(st.integers(0, n), st.j
         (1, 29, 0.0061, 0.1718),
     ],
 )
-def test_wilson_against_newcombes_table(
-    k: int, n: int, low: float, high: float
-) -> None:
+def test_wilson_against_newcombes_table(k: int, n: int, low: float, high: float) -> None:
     assert stats.wilson(k, n) == pytest.approx((low, high), abs=5e-5)
 
 
@@ -42,9 +40,7 @@ def test_wilson_against_newcombes_table(
         (1, 29, 0.0009, 0.1776),
     ],
 )
-def test_clopper_pearson_against_newcombes_table(
-    k: int, n: int, low: float, high: float
-) -> None:
+def test_clopper_pearson_against_newcombes_table(k: int, n: int, low: float, high: float) -> None:
     assert stats.clopper_pearson(k, n) == pytest.approx((low, high), abs=5e-5)
 
 
@@ -54,9 +50,7 @@ def test_both_intervals_against_scipy(kn: tuple[int, int], level: float) -> None
     score = binomtest(k, n).proportion_ci(level, method="wilson")
     assert stats.wilson(k, n, level) == pytest.approx((score.low, score.high), abs=1e-9)
     exact = binomtest(k, n).proportion_ci(level, method="exact")
-    assert stats.clopper_pearson(k, n, level) == pytest.approx(
-        (exact.low, exact.high), abs=1e-9
-    )
+    assert stats.clopper_pearson(k, n, level) == pytest.approx((exact.low, exact.high), abs=1e-9)
 
 
 @given(counts)
@@ -73,11 +67,7 @@ def coverage(interval: Callable[[int, int], stats.Interval], n: int) -> float:
     bounds = [interval(k, n) for k in range(n + 1)]
     rates = [i / 1000 for i in range(1, 1000)]
     return min(
-        sum(
-            binom.pmf(k, n, p)
-            for k, (low, high) in enumerate(bounds)
-            if low <= p <= high
-        )
+        sum(binom.pmf(k, n, p) for k, (low, high) in enumerate(bounds) if low <= p <= high)
         for p in rates
     )
 
@@ -119,9 +109,7 @@ def test_mcnemar_by_enumerating_every_sign(first: int, second: int) -> None:
     """Under the null every discordant seed is a fair coin: count the outcomes at least as odd."""
     n = first + second
     tosses = [sum(signs) for signs in product((0, 1), repeat=n)]
-    odd = sum(abs(heads - n / 2) >= abs(first - n / 2) for heads in tosses) / len(
-        tosses
-    )
+    odd = sum(abs(heads - n / 2) >= abs(first - n / 2) for heads in tosses) / len(tosses)
     assert stats.mcnemar(first, second) == pytest.approx(odd)
 
 
@@ -141,9 +129,7 @@ def test_a_rate_is_printed_with_n_and_interval() -> None:
     stats.rate_text(41, 50).encode("ascii", "replace")
 
 
-@pytest.mark.parametrize(
-    ("k", "n", "level"), [(-1, 3, 0.95), (4, 3, 0.95), (1, 3, 1.0)]
-)
+@pytest.mark.parametrize(("k", "n", "level"), [(-1, 3, 0.95), (4, 3, 0.95), (1, 3, 1.0)])
 def test_nonsense_is_refused(k: int, n: int, level: float) -> None:
     for interval in (stats.wilson, stats.clopper_pearson):
         with pytest.raises(ValueError):

@@ -1,0 +1,89 @@
+"""Limits are idempotent, deadlines stay on their grid, overlapping chunks add up."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from vibrissa.control import limits
+from vibrissa.control.chunks import Chunk, disagreement, ensemble
+from vibrissa.control.clock import WallClock
+from vibrissa.core.errors import UsageError
+
+vectors = hnp.arrays(np.float32, 3, elements=st.floats(-4, 4, width=32))
+LOW, HIGH = np.array([-1, -2, 0], np.float32), np.array([1, 2, 0.5], np.float32)
+
+
+@given(vectors, vectors)
+def test_limits_are_idempotent_and_say_what_they_changed(action, previous) -> None:
+    rule = limits.Limits(LOW, HIGH, most_rad_s=3.0, tick_s=0.1)
+    previous = np.clip(previous, LOW, HIGH)
+    sent, clipped = rule.apply(action, previous)
+    again, clipped_again = rule.apply(sent, previous)
+    np.testing.assert_array_equal(sent, again)
+    assert not clipped_again.any()
+    np.testing.assert_array_equal(clipped, sent != action)
+    assert (sent >= LOW - 1e-6).all()
+    assert (sent <= HIGH + 1e-6).all()
+    assert (np.abs(sent - previous) <= 0.3 + 1e-5).all()
+
+
+def test_the_first_target_has_only_a_box() -> None:
+    sent, clipped = limits.Limits(LOW, HIGH, 0.1).apply(np.full(3, 9, np.float32), None)
+    np.testing.assert_array_equal(sent, HIGH)
+    assert clipped.all()
+
+
+class _Time:
+    def __init__(self) -> None:
+        self.s = 100.0
+
+    def now(self) -> float:
+        return self.s
+
+    def sleep(self, s: float) -> None:
+        self.s += s
+
+
+@given(st.lists(st.floats(0, 0.09), min_size=1, max_size=50))
+def test_deadlines_stay_on_the_grid_whatever_a_tick_costs(costs) -> None:
+    time = _Time()
+    clock = WallClock(10.0, now=time.now, sleep=time.sleep)
+    clock.start()
+    for n, cost in enumerate(costs, 1):
+        time.s += cost
+        assert clock.wait() == 0
+        assert time.s == pytest.approx(100 + n / 10, abs=1e-9)
+
+
+def test_a_stall_is_late_once_and_followed_by_no_burst() -> None:
+    time = _Time()
+    clock = WallClock(10.0, now=time.now, sleep=time.sleep)
+    clock.start()
+    time.s += 0.37
+    assert clock.wait() == pytest.approx(0.27)
+    assert clock.missed == 2
+    woken = []
+    for _ in range(3):
+        assert clock.wait() == 0
+        woken.append(time.s)
+    np.testing.assert_allclose(np.array(woken), [100.4, 100.5, 100.6])
+
+
+def test_ensemble_weighs_the_oldest_most() -> None:
+    old = Chunk(0, np.zeros((4, 1), np.float32))
+    new = Chunk(2, np.ones((4, 1), np.float32))
+    assert ensemble([old, new], 3, 0.0) == pytest.approx(0.5)
+    assert ensemble([old, new], 3, 1.0) == pytest.approx(np.exp(-1) / (1 + np.exp(-1)))
+    assert ensemble([old, new], 5, 1.0) == 1
+    with pytest.raises(UsageError, match="tick 9"):
+        ensemble([old, new], 9, 0.1)
+
+
+def test_disagreement_is_measured_where_chunks_overlap() -> None:
+    old = Chunk(0, np.zeros((4, 2), np.float32))
+    assert disagreement(old, Chunk(2, np.full((4, 2), 3, np.float32))) == 3
+    assert np.isnan(disagreement(old, Chunk(4, np.ones((4, 2), np.float32))))

@@ -1,0 +1,171 @@
+"""Pilots: chunks executed where they belong, history, late answers, handing over."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import pytest
+from fakes import CONTRACT, OneJoint, Ramp, Reach, Tape
+
+from vibrissa.control.clock import WallClock
+from vibrissa.control.drive import run_behind, run_episode
+from vibrissa.control.pilots import ChunkPlayer, Random, Replay, Takeover, Zero
+from vibrissa.control.rollout import rollout
+from vibrissa.core.episode import Observation
+from vibrissa.core.errors import PolicyFault, UsageError
+
+
+def _at(tick: int, q: float = 0.0) -> Observation:
+    return Observation(tick, tick / 30, np.array([q], np.float32))
+
+
+@pytest.mark.parametrize("horizon", [1, 3, 8])
+def test_one_inference_serves_a_horizon_of_ticks(horizon) -> None:
+    policy, tape = Ramp(length=8, step=0.0), Tape()
+    run_episode(OneJoint(), ChunkPlayer(horizon), Reach(), [tape], policy=policy)
+    asked = [s.observation.tick for s in tape.steps if s.decision.chunk is not None]
+    assert asked == list(range(0, 40, horizon))
+    assert len(policy.batches) == len(asked)
+
+
+def test_what_a_decision_shows_is_the_whole_chunk_that_is_executed() -> None:
+    tape = Tape()
+    run_episode(OneJoint(), ChunkPlayer(4), Reach(), [tape], policy=Ramp(length=8))
+    for first in range(0, len(tape.steps) - 3, 4):
+        chunk = tape.steps[first].decision.chunk
+        assert chunk is not None
+        assert chunk.shape == (8, 1)
+        for k in range(4):
+            assert tape.steps[first + k].decision.action == chunk[k]
+
+
+def test_history_is_as_long_as_asked_and_carries_its_pictures() -> None:
+    policy = Ramp(length=8, history=2)
+    run_episode(OneJoint(), ChunkPlayer(4, history=2, cameras=("eye",)), Reach(), policy=policy)
+    first, later = policy.seen[0][0], policy.seen[1][0]
+    assert [o.tick for o in first.history] == [0, 0]
+    assert [o.tick for o in later.history] == [2, 3]
+    assert [int(o.images["eye"][0, 0, 0]) for o in later.history] == [2, 3]
+
+
+def test_history_does_not_render_ticks_that_no_question_reaches() -> None:
+    arm, policy = OneJoint(), Ramp(length=40, step=0.0, history=1)
+    run_episode(arm, ChunkPlayer(20, history=1, cameras=("eye",)), Reach(), policy=policy)
+    assert arm.renders <= 6  # two questions and the ticks next to them, out of 40
+
+
+def test_a_late_answer_enters_where_it_belongs() -> None:
+    player = ChunkPlayer(6, lead=3)
+    chunk = np.arange(6, dtype=np.float32)[:, None]
+    assert player.asks(_at(0)) is not None
+    player.take(chunk, 0, 0.0)
+    played = [float(player.decide(_at(0)).action[0])]
+    for tick in range(1, 5):
+        asked = player.asks(_at(tick))
+        assert (asked is not None) == (tick == 3)
+        played.append(float(player.decide(_at(tick)).action[0]))
+    player.asks(_at(5))
+    player.take(chunk + 100, 3, 0.05)  # asked at tick 3, here at tick 5: its third action is next
+    decision = player.decide(_at(5))
+    assert played == [0, 1, 2, 3, 4]
+    assert float(decision.action[0]) == 102
+    assert decision.latency_s == 0.05
+
+
+def test_without_an_answer_the_last_action_is_held_and_marked() -> None:
+    player = ChunkPlayer(2, lead=1)
+    player.asks(_at(0, 0.3))
+    first = player.decide(_at(0, 0.3))
+    assert first.late
+    assert float(first.action[0]) == pytest.approx(0.3)
+
+
+def test_a_short_or_flat_chunk_is_a_fault() -> None:
+    with pytest.raises(PolicyFault, match="horizon of 4"):
+        ChunkPlayer(4).take(np.zeros((3, 1), np.float32), 0, 0)
+    with pytest.raises(PolicyFault, match="wanted"):
+        ChunkPlayer(1).take(np.zeros(3, np.float32), 0, 0)
+    with pytest.raises(UsageError, match="horizon"):
+        ChunkPlayer(3, lead=3)
+
+
+def test_ensembling_asks_every_tick_and_averages() -> None:
+    policy, tape = Ramp(length=8), Tape()
+    run_episode(OneJoint(), ChunkPlayer(8, ensemble=0.01), Reach(), [tape], policy=policy)
+    assert len(policy.batches) == len(tape.steps)
+    first, second = (s.decision.chunk for s in tape.steps[:2])
+    assert first is not None
+    assert second is not None
+    w = np.exp(-0.01 * np.arange(2))
+    expected = (w[0] * first[1] + w[1] * second[0]) / w.sum()
+    np.testing.assert_allclose(tape.steps[1].decision.action, expected, rtol=1e-5)
+
+
+def test_reset_forgets_the_last_episode_s_chunk() -> None:
+    player = ChunkPlayer(6)
+    player.asks(_at(0))
+    player.take(np.full((6, 1), 9, np.float32), 0, 0.0)
+    player.decide(_at(0))
+    player.reset(1)
+    assert player.asks(_at(0)) is not None
+    assert float(player.decide(_at(0, 0.1)).action[0]) != 9
+
+
+def test_inference_behind_the_arm_s_back() -> None:
+    class Slow(Ramp):
+        def act(self, observations):
+            time.sleep(0.02)
+            return super().act(observations)
+
+    tape, policy = Tape(), Slow(length=12)
+    clock = WallClock(200.0)
+    player = ChunkPlayer(12, lead=8)
+    episode = run_behind(rollout(OneJoint(), player, Reach(), [tape], clock=clock), policy)
+    assert episode.outcome.success
+    assert sum(s.decision.late for s in tape.steps) < len(tape.steps) / 2
+    assert any(s.decision.latency_s >= 0.02 for s in tape.steps)
+
+
+def test_a_fault_behind_the_arm_s_back_ends_the_episode_well() -> None:
+    class Broken(Ramp):
+        def act(self, observations):
+            raise RuntimeError("no memory")
+
+    arm, tape = OneJoint(), Tape()
+    with pytest.raises(PolicyFault, match="no memory"):
+        run_behind(rollout(arm, ChunkPlayer(4), Reach(), [tape], clock=WallClock(200.0)), Broken())
+    assert arm.held == 1
+    assert tape.ends[0].outcome.reason == "fault"
+
+
+def test_takeover_switches_source_and_starts_the_policy_afresh() -> None:
+    ticks: list[int] = []
+    human = Replay(np.full((1, 1), -0.1, np.float32), "human")
+    tape, policy = Tape(), Ramp(length=8)
+
+    def engaged() -> bool:
+        ticks.append(1)
+        return 5 < len(ticks) <= 9
+
+    pilot = Takeover(ChunkPlayer(8), human, engaged)
+    run_episode(OneJoint(), pilot, Reach(), [tape], policy=policy)
+    sources = [s.decision.source for s in tape.steps]
+    assert sources[:10] == ["policy"] * 5 + ["human"] * 4 + ["policy"]
+    assert tape.steps[9].decision.chunk is not None
+
+
+def test_random_is_its_seed_s_and_stays_within_the_limits() -> None:
+    def actions(seed):
+        tape = Tape()
+        run_episode(OneJoint(), Random(CONTRACT), Reach(), [tape], seed=seed)
+        return [float(s.decision.action[0]) for s in tape.steps]
+
+    assert actions(4) == actions(4) != actions(5)
+    assert all(-1 <= a <= 1 for a in actions(4))
+
+
+def test_zero_holds_what_it_found() -> None:
+    tape = Tape()
+    run_episode(OneJoint(), Zero(), Reach(), [tape], seed=2)
+    assert len({float(s.sent[0]) for s in tape.steps}) == 1

@@ -1,0 +1,100 @@
+"""Contracts: round trips, and every difference told by name."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from vibrissa.core.contract import (
+    CameraSpec,
+    Channel,
+    Contract,
+    differences,
+    in_unit,
+    require_match,
+    so101,
+)
+from vibrissa.core.errors import ContractError
+
+FRONT = CameraSpec("overhead", 640, 480, 52.0)
+BLOCK = (Channel("block.x", "m"), Channel("block.y", "m"))
+ARM = so101(rate_hz=30, cameras=(FRONT, CameraSpec("wrist", 640, 480)), privileged=BLOCK)
+
+
+def test_a_contract_survives_its_dictionary_and_keeps_its_digest() -> None:
+    again = Contract.from_dict(ARM.to_dict())
+    assert again == ARM
+    assert again.digest == ARM.digest
+    assert replace(ARM, rate_hz=20.0).digest != ARM.digest
+
+
+def test_a_torn_contract_is_one_sentence() -> None:
+    raw = ARM.to_dict()
+    del raw["state"]
+    with pytest.raises(ContractError, match="state"):
+        Contract.from_dict(raw)
+    with pytest.raises(ContractError, match="colour"):
+        Contract.from_dict({**ARM.to_dict(), "colour": "orange"})
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"rate_hz": 20.0}, "rate hz: wants 20.0, has 30.0"),
+        ({"robot": "koch"}, "robot: wants 'koch'"),
+        ({"action_meaning": "delta to target"}, "delta to target"),
+        ({"state": tuple(reversed(ARM.state))}, "state order"),
+        ({"state": ARM.state[:5]}, "state names"),
+        ({"action": (replace(ARM.action[0], low=-9.0), *ARM.action[1:])}, "limits: wants [-9"),
+        ({"privileged": (Channel("cube.x", "m"),)}, "privileged: wants cube.x, has block.x"),
+        ({"cameras": (CameraSpec("over", 640, 480),)}, "camera 'over': wanted, but there is: over"),
+        ({"cameras": (replace(FRONT, fovy_deg=58.0),)}, "field of view: wants 58°, has 52°"),
+        ({"cameras": (replace(FRONT, width=320),)}, "size: wants 320 × 480, has 640 × 480"),
+    ],
+)
+def test_every_difference_is_told(change, told) -> None:
+    wanted = replace(ARM, **change)
+    sentences = differences(wanted, ARM)
+    assert len(sentences) == 1
+    assert told in sentences[0]
+    with pytest.raises(ContractError, match="the checkpoint does not fit the arm"):
+        require_match(wanted, ARM, "the checkpoint", "the arm")
+
+
+def test_units_and_more_than_one_difference_are_told_together() -> None:
+    told = differences(in_unit(ARM, "m100_100"), replace(ARM, rate_hz=20.0))
+    assert any("unit: wants 'm100_100', has 'rad'" in t for t in told)
+    assert any("rate" in t for t in told)
+    assert any("gripper.pos: wants percent, has rad" in t for t in told)
+
+
+def test_an_arm_may_offer_more_than_is_wanted() -> None:
+    assert differences(replace(ARM, cameras=(FRONT,), privileged=BLOCK[:1]), ARM) == []
+    assert differences(ARM, replace(ARM, privileged=())) == [
+        "privileged: wants block.x, block.y, has none"
+    ]
+
+
+def test_an_unknown_field_of_view_is_not_a_difference() -> None:
+    assert differences(replace(ARM, cameras=(CameraSpec("overhead", 640, 480),)), ARM) == []
+
+
+def test_a_camera_is_asked_for_by_its_whole_name() -> None:
+    assert ARM.camera("overhead") is FRONT
+    with pytest.raises(ContractError, match=r"no camera 'over'\. There is: overhead, wrist"):
+        ARM.camera("over")
+
+
+def test_actions_are_checked_by_shape_and_finiteness() -> None:
+    assert ARM.check_action(np.zeros(6)).dtype == np.float32
+    with pytest.raises(ContractError, match="shape"):
+        ARM.check_action(np.zeros(5))
+    with pytest.raises(ContractError, match=r"elbow_flex.pos"):
+        ARM.check_action(np.array([0, 0, np.nan, 0, 0, 0]))
+
+
+def test_only_an_so101_can_change_its_unit() -> None:
+    with pytest.raises(ContractError, match="not the joints"):
+        in_unit(replace(ARM, state=BLOCK), "deg")
