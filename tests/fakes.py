@@ -104,7 +104,7 @@ class Ramp:
         self.seen.append(tuple(observations))
         now = np.array([o.state for o in observations], np.float32)  # (B, 1)
         ramp = self._step * np.arange(1, self._length + 1, dtype=np.float32)
-        return now[:, None, :] + ramp[None, :, None]
+        return (now[:, None, :] + ramp[None, :, None]).astype(np.float32)
 
 
 class Tape:

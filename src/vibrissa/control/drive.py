@@ -155,7 +155,7 @@ def _go_on(
 def _infer(
     policy: Policy | None, asked: dict[int, Observation], slots: int
 ) -> dict[int, Answer] | PolicyFault:
-    """One batched inference at the fixed shape (slots, …); a failure is a fault of everyone asked."""
+    """One inference at the fixed shape (slots, …); a failure is a fault of everyone asked."""
     if policy is None:
         raise UsageError("this pilot asks for chunks, and there is no policy to answer.")
     filler = next(iter(asked.values()))

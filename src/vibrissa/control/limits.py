@@ -35,7 +35,7 @@ def velocity(
     action: Vector, previous: Vector, most_rad_s: Vector | float, tick_s: float
 ) -> tuple[Vector, Mask]:
     """`action` (A,) kept to a target speed of `most_rad_s`, for ticks of `tick_s` seconds."""
-    return step(action, previous, np.float32(most_rad_s) * np.float32(tick_s))
+    return step(action, previous, np.asarray(most_rad_s, np.float32) * np.float32(tick_s))
 
 
 @dataclass(frozen=True)

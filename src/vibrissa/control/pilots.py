@@ -61,7 +61,8 @@ class Replay(Unasking):
     def __init__(self, actions: NDArray[np.float32], source: Source = "script"):
         if actions.ndim != 2 or len(actions) == 0:
             raise UsageError(f"a replay needs actions (T, A) with T > 0, not {actions.shape}.")
-        self._actions, self._source = actions, source
+        self._actions = actions
+        self._source: Source = source
 
     def reset(self, seed: int) -> None:
         self._next = 0

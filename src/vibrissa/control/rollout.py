@@ -59,9 +59,9 @@ def rollout(
     began_s, count, started = time.perf_counter(), _Count(), []
     error: BaseException | None = None
     reason: Reason
+    task.reset()
     try:
         arm.reset(seed)
-        task.reset()
         pilot.reset(seed)
         for observer in observers:
             started.append(observer)

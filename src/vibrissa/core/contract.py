@@ -182,7 +182,8 @@ def in_unit(contract: Contract, unit: Unit) -> Contract:
         names = tuple(c.name.removesuffix(".pos") for c in channels)
         if names != JOINTS:
             raise ContractError(
-                f"channels {', '.join(names)} are not the joints of one SO-101: {', '.join(JOINTS)}."
+                f"channels {', '.join(names)} are not the joints of one SO-101, which are "
+                f"{', '.join(JOINTS)}."
             )
         return tuple(
             Channel(c.name, joint_unit(n, unit), float(lo), float(hi))
