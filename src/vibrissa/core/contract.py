@@ -60,7 +60,7 @@ class Contract:
     action_meaning: ActionMeaning = "absolute target"
     calibration: str = ""
     instruction: str = ""
-    unit: Unit = "rad"
+    unit: Unit | Literal["unknown"] = "rad"
     extra: dict[str, Any] = field(default_factory=dict, compare=False)
 
     @property

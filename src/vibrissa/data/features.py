@@ -1,0 +1,238 @@
+"""What our contract is called in a LeRobot dataset, and back.
+
+Stored joints follow LeRobot's own SO-101 default: `shoulder_pan.pos` …, degrees, gripper 0
+(closed) to 100 (open). In the loop they are radians. This file knows both; `core.units` holds
+the arithmetic.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vibrissa.core.contract import CameraSpec, Channel, Contract, in_unit, joint_unit
+from vibrissa.core.episode import SOURCES, Step
+from vibrissa.core.errors import ContractError, DatasetError
+from vibrissa.core.units import JOINTS, Unit, from_rad, to_rad, unit_bounds
+
+STATE, ACTION = "observation.state", "action"
+PRIVILEGED = "observation.environment_state"
+IMAGES = "observation.images."
+# Extra columns. LeRobot takes every key that begins with "action" or "observation" for an input
+# of the policy, so these begin with neither.
+ASKED, SOURCE, WALL_TIME = "asked", "source", "wall_time_s"
+EXTRA_COLUMNS = (ASKED, SOURCE, WALL_TIME)
+BOOKKEEPING = ("timestamp", "frame_index", "episode_index", "index", "task_index")
+
+OURS = Path("meta") / "vibrissa"  # our own files, where LeRobot does not look
+CONTRACT_FILE, SCENE_FILE, EPISODES_FILE = "contract.json", "scene.json", "episodes.jsonl"
+
+STORED_UNIT: Unit = "deg"
+
+
+def stored_contract(contract: Contract) -> Contract:
+    """`contract` as its numbers are stored: the joints of an SO-101 in degrees.
+
+    Other arms (one joint in a test) are stored in the units they have. The order of the source
+    codes travels along in `extra`.
+    """
+    stored = in_unit(contract, STORED_UNIT) if _is_so101(contract) else contract
+    return replace(stored, extra={**contract.extra, "sources": list(SOURCES)})
+
+
+def loop_contract(contract: Contract) -> Contract:
+    """The inverse: a stored contract as the loop wants it, the joints of an SO-101 in rad.
+
+    Raises ContractError where the stored unit is not known.
+    """
+    if contract.unit == "rad" or not _is_so101(contract):
+        return contract
+    if contract.unit == "unknown":
+        raise ContractError("the unit of the stored joints is not known, so they are not for use.")
+    return in_unit(contract, "rad")
+
+
+def to_stored(contract: Contract, values: NDArray[np.floating]) -> NDArray[np.float32]:
+    """Joint values (…, A) in `contract`'s unit as they are stored."""
+    if not _is_so101(contract):
+        return np.asarray(values, np.float32)
+    return from_rad(_in_rad(contract, values), STORED_UNIT)
+
+
+def from_stored(stored: Contract, values: NDArray[np.floating]) -> NDArray[np.float32]:
+    """Stored joint values (…, A) as the loop wants them (rad for an SO-101)."""
+    if not _is_so101(stored):
+        return np.asarray(values, np.float32)
+    return _in_rad(stored, values)
+
+
+def features_of(contract: Contract) -> dict[str, dict[str, Any]]:
+    """The LeRobot feature dict of a recording made under `contract` (without bookkeeping)."""
+    features: dict[str, dict[str, Any]] = {
+        STATE: _vector(contract.state),
+        ACTION: _vector(contract.action),
+    }
+    if contract.privileged:
+        features[PRIVILEGED] = _vector(contract.privileged)
+    for camera in contract.cameras:
+        features[IMAGES + camera.name] = {
+            "dtype": "video",
+            "shape": (camera.height, camera.width, 3),
+            "names": ["height", "width", "channels"],
+        }
+    features[ASKED] = _vector(contract.action)
+    features[SOURCE] = {"dtype": "int64", "shape": (1,), "names": None}
+    features[WALL_TIME] = {"dtype": "float64", "shape": (1,), "names": None}
+    return features
+
+
+@dataclass(frozen=True)
+class Row:
+    """The numbers of one step, as the loop has them. Pictures are stored apart."""
+
+    state: NDArray[np.float32]
+    privileged: NDArray[np.float32]
+    sent: NDArray[np.float32]
+    asked: NDArray[np.float32]
+    source: int
+    wall_time_s: float
+
+
+def row_of(step: Step) -> Row:
+    """What of `step` goes into a row; copied, because an arm may reuse its arrays."""
+    seen, decision = step.observation, step.decision
+    return Row(
+        state=np.array(seen.state, np.float32),
+        privileged=np.array(seen.privileged, np.float32),
+        sent=np.array(step.sent, np.float32),
+        asked=np.array(decision.action, np.float32),
+        source=SOURCES.index(decision.source),
+        wall_time_s=step.wall_time_s,
+    )
+
+
+def columns_of(contract: Contract, rows: Sequence[Row]) -> dict[str, NDArray]:
+    """The stored columns (T, …) of an episode. `action` is what was sent, `asked` stands beside it.
+
+    Converted for the whole episode at once: a tick's share of recording is a copy.
+    """
+    columns = {
+        STATE: to_stored(contract, np.stack([row.state for row in rows])),
+        ACTION: to_stored(contract, np.stack([row.sent for row in rows])),
+        ASKED: to_stored(contract, np.stack([row.asked for row in rows])),
+        SOURCE: np.array([row.source for row in rows], np.int64),
+        WALL_TIME: np.array([row.wall_time_s for row in rows], np.float64),
+    }
+    if contract.privileged:
+        columns[PRIVILEGED] = np.stack([row.privileged for row in rows])
+    return columns
+
+
+def contract_of(dataset: Path | Mapping[str, Any], *, unit: Unit | None = None) -> Contract:
+    """The contract of a stored dataset, from its folder or from the dict of its info.json.
+
+    Ours carry it. For anybody else's it is inferred from names and shapes; the unit of the
+    joints is then `unit`, or "unknown" (see `joint_units.units_of`, which works it out).
+
+    Raises DatasetError for a folder without info.json or a contract that cannot be read.
+    """
+    if isinstance(dataset, Mapping):
+        return _inferred(dataset, unit)
+    folder = Path(dataset)
+    ours = folder / OURS / CONTRACT_FILE
+    if ours.is_file():
+        try:
+            return Contract.from_dict(json.loads(ours.read_text(encoding="utf-8")))
+        except (ValueError, ContractError) as error:
+            raise DatasetError(f"{ours} cannot be read: {error}") from error
+    info = folder / "meta" / "info.json"
+    try:
+        return _inferred(json.loads(info.read_text(encoding="utf-8")), unit)
+    except (OSError, ValueError) as error:
+        raise DatasetError(f"{folder} is no LeRobot dataset: {info} cannot be read.") from error
+
+
+def channel_names(feature: Mapping[str, Any]) -> tuple[str, ...]:
+    """The names of a vector feature, as lists, dicts of lists or nothing give them."""
+    names = feature.get("names")
+    if isinstance(names, Mapping):
+        names = [name for group in names.values() for name in group]
+    size = int(np.prod(feature.get("shape") or (0,)))
+    if names and len(names) == size:
+        return tuple(str(name) for name in names)
+    return tuple(f"{i}" for i in range(size))
+
+
+def camera_specs(features: Mapping[str, Mapping[str, Any]]) -> tuple[CameraSpec, ...]:
+    """Every picture feature as a camera, by its whole name."""
+    return tuple(
+        CameraSpec(_camera_name(key), *_width_height(feature))
+        for key, feature in features.items()
+        if feature.get("dtype") in ("video", "image")
+    )
+
+
+def _is_so101(contract: Contract) -> bool:
+    return _joints(contract.state) == JOINTS and _joints(contract.action) == JOINTS
+
+
+def _joints(channels: tuple[Channel, ...]) -> tuple[str, ...]:
+    return tuple(channel.name.removesuffix(".pos") for channel in channels)
+
+
+def _in_rad(contract: Contract, values: NDArray[np.floating]) -> NDArray[np.float32]:
+    if contract.unit == "unknown":
+        raise ContractError("the unit of these joints is not known, so they cannot be converted.")
+    return to_rad(np.asarray(values), contract.unit)
+
+
+def _vector(channels: tuple[Channel, ...]) -> dict[str, Any]:
+    names = [channel.name for channel in channels]
+    return {"dtype": "float32", "shape": (len(names),), "names": names}
+
+
+def _inferred(info: Mapping[str, Any], unit: Unit | None) -> Contract:
+    features = info.get("features") or {}
+    robot = str(info.get("robot_type") or "unknown").removesuffix("_follower")
+    return Contract(
+        robot=robot,
+        state=_channels(features.get(STATE, {}), unit),
+        action=_channels(features.get(ACTION, {}), unit),
+        rate_hz=float(info.get("fps") or 0),
+        privileged=_channels(features.get(PRIVILEGED, {}), None),
+        cameras=camera_specs(features),
+        unit=unit or "unknown",
+    )
+
+
+def _channels(feature: Mapping[str, Any], unit: Unit | None) -> tuple[Channel, ...]:
+    names = channel_names(feature)
+    plain = tuple(name.removesuffix(".pos") for name in names)
+    if unit is None or plain != JOINTS:
+        return tuple(Channel(name, unit or "unknown") for name in names)
+    low, high = unit_bounds(unit)
+    return tuple(
+        Channel(name, joint_unit(joint, unit), float(lo), float(hi))
+        for name, joint, lo, hi in zip(names, plain, low, high, strict=True)
+    )
+
+
+def _camera_name(key: str) -> str:
+    return key.removeprefix(IMAGES).removeprefix("observation.")
+
+
+def _width_height(feature: Mapping[str, Any]) -> tuple[int, int]:
+    """Width and height of a picture feature, whichever way round its shape is named."""
+    shape = list(feature.get("shape") or ())
+    names = feature.get("names") or []
+    if "height" in names and "width" in names and len(names) == len(shape):
+        return int(shape[names.index("width")]), int(shape[names.index("height")])
+    if len(shape) == 3 and shape[0] in (1, 3):
+        return int(shape[2]), int(shape[1])
+    return (int(shape[1]), int(shape[0])) if len(shape) >= 2 else (0, 0)

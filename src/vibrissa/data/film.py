@@ -1,0 +1,127 @@
+"""One camera's film of one episode, encoded behind the loop's back.
+
+LeRobot drops a picture when its encoder is behind and keeps the row, so that every later
+picture belongs to another row. Here a full queue waits for `patience_s` and then fails loudly,
+and a film whose length differs from its rows is refused.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import av.container
+import av.error
+import numpy as np
+from numpy.typing import NDArray
+
+from vibrissa.core.contract import CameraSpec
+from vibrissa.core.errors import DatasetError
+
+# H.264 with a key frame every second picture: a fifth of the encoding time of LeRobot's default
+# (AV1) on a CPU, and any picture is at most one step away from a key frame. No B-frames, so
+# that pictures leave the decoder in the order they went in.
+VCODEC, GOP, CRF, PRESET = "h264", 2, 20, "veryfast"
+QUEUED = 64  # pictures waiting a camera: two seconds at 30 Hz
+STATS_EVERY, STATS_SIDE_PX = 5, 64  # what of the film its statistics are made of
+
+
+class Film:
+    """An mp4 in the making. `add` copies and returns; a thread encodes.
+
+    `patience_s` is how long `add` may wait for a place in the queue: long for a simulated arm,
+    whose clock stands still meanwhile, near zero for a real one.
+    """
+
+    def __init__(self, path: Path, camera: CameraSpec, fps: int, patience_s: float):
+        self.path, self.camera = path, camera
+        self._fps, self._patience_s = fps, patience_s
+        self._queue: queue.Queue[NDArray[np.uint8] | None] = queue.Queue(QUEUED)
+        self._trouble: Exception | None = None
+        self._samples: list[NDArray[np.uint8]] = []
+        self.frames = 0
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._thread = threading.Thread(target=self._run, name=f"film {camera.name}", daemon=True)
+        self._thread.start()
+
+    def add(self, picture: NDArray[np.uint8]) -> None:
+        """Take a copy of `picture` (H, W, 3). Raises DatasetError: wrong size, full, broken."""
+        want = (self.camera.height, self.camera.width, 3)
+        if picture.shape != want or picture.dtype != np.uint8:
+            raise DatasetError(
+                f"camera {self.camera.name!r} gave {picture.shape} {picture.dtype}; its contract "
+                f"says {want} uint8."
+            )
+        self._check()
+        try:
+            self._queue.put(picture.copy(), timeout=self._patience_s)
+        except queue.Full:
+            raise DatasetError(
+                f"the encoder of camera {self.camera.name!r} is {QUEUED} pictures behind. Record "
+                "fewer or smaller cameras, or more slowly."
+            ) from None
+        self.frames += 1
+
+    def finish(self) -> NDArray[np.uint8]:
+        """Close the file; the sampled pictures (N, 3, h, w) that its statistics are made of."""
+        self._queue.put(None)
+        self._thread.join()
+        self._check()
+        return np.stack(self._samples).transpose(0, 3, 1, 2)
+
+    def cancel(self) -> None:
+        """Stop and delete what was written."""
+        self._queue.put(None)
+        self._thread.join()
+        self.path.unlink(missing_ok=True)
+
+    def _check(self) -> None:
+        if self._trouble is not None:
+            why = getattr(self._trouble, "strerror", None) or self._trouble
+            raise DatasetError(f"cannot write the video {self.path.name}: {why}.")
+
+    def _run(self) -> None:
+        """Encode until the end mark. After a fault it goes on emptying the queue, so that nobody
+        waits for ever; the fault is raised by the next `add` or `finish`."""
+        logging.getLogger("libav").setLevel(logging.ERROR)
+        try:
+            with av.open(str(self.path), "w") as container:
+                self._encode(container)
+        except (OSError, av.error.FFmpegError) as error:
+            self._trouble = error
+            while self._queue.get() is not None:
+                pass
+
+    def _encode(self, container: av.container.OutputContainer) -> None:
+        options = {"crf": str(CRF), "preset": PRESET, "g": str(GOP), "bf": "0", "threads": "1"}
+        stream = container.add_stream(VCODEC, rate=self._fps, options=options)
+        stream.width, stream.height = self.camera.width, self.camera.height
+        stream.pix_fmt = "yuv420p"
+        number = 0
+        while (picture := self._queue.get()) is not None:
+            if number % STATS_EVERY == 0:
+                self._samples.append(_small(picture))
+            frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+            frame.pts, frame.time_base = number, Fraction(1, self._fps)
+            container.mux(stream.encode(frame))
+            number += 1
+        container.mux(stream.encode())
+
+
+def check_size(camera: CameraSpec) -> None:
+    """Raise DatasetError for a camera that a yuv420p video cannot hold."""
+    if camera.width % 2 or camera.height % 2:
+        raise DatasetError(
+            f"camera {camera.name!r} is {camera.width} × {camera.height}; a stored video needs an "
+            "even width and height."
+        )
+
+
+def _small(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Every n-th pixel of `picture`, so that neither side is much over STATS_SIDE_PX."""
+    step = max(1, min(picture.shape[:2]) // STATS_SIDE_PX)
+    return picture[::step, ::step].copy()

@@ -1,0 +1,78 @@
+"""Small recordings for tests: a smooth made-up motion of an SO-101, with or without pictures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from vibrissa.core.contract import CameraSpec, Channel, Contract, so101
+from vibrissa.core.episode import Decision, Episode, Observation, Outcome, Start, Step
+from vibrissa.core.protocols import Observer
+
+PRIVILEGED = (Channel("brick.x", "m"), Channel("brick.y", "m"))
+
+
+def contract(
+    cameras: tuple[CameraSpec, ...] = (), *, rate_hz: float = 30.0, privileged: bool = True
+) -> Contract:
+    return so101(
+        rate_hz=rate_hz,
+        privileged=PRIVILEGED if privileged else (),
+        cameras=cameras,
+        instruction="Pick up the block",
+    )
+
+
+def steps(of: Contract, ticks: int, seed: int) -> list[Step]:
+    """`ticks` steps of a smooth random motion; what is sent lags what is asked by a clip."""
+    rng = np.random.default_rng(seed)
+    phase, speed = rng.uniform(0, 6, 6), rng.uniform(0.02, 0.06, 6)
+    made = []
+    for tick in range(ticks):
+        state = (0.8 * np.sin(phase + speed * tick)).astype(np.float32)
+        asked = (1.1 * np.sin(phase + speed * (tick + 1))).astype(np.float32)
+        images = {c.name: picture(c, seed, tick) for c in of.cameras}
+        truth = np.array([0.2 + 0.001 * tick, 0.1 * seed], np.float32)
+        seen = Observation(
+            tick, tick / of.rate_hz, state, truth if of.privileged else np.zeros(0, np.float32), images
+        )
+        sent = np.clip(asked, -0.9, 0.9)
+        made.append(Step(seen, Decision(asked, "script"), sent, 1000.0 + tick / of.rate_hz))
+    return made
+
+
+def picture(camera: CameraSpec, seed: int, tick: int) -> np.ndarray:
+    """A flat grey that tells episode and tick, with a gradient so that it is a picture."""
+    image = np.full((camera.height, camera.width, 3), 40 + 10 * seed + tick, np.uint8)
+    image[: camera.height // 2] += 60
+    return image
+
+
+def play(
+    observer: Observer,
+    of: Contract,
+    seed: int,
+    *,
+    ticks: int = 20,
+    reason: str = "success",
+) -> Episode:
+    """One episode as the loop would show it to `observer`."""
+    start = Start(of, "pick-place", of.instruction, seed, {"task": "pick-place", "timestep_s": 1 / 600})
+    observer.on_start(start)
+    for step in steps(of, ticks, seed):
+        observer.on_step(step)
+    ending = Outcome(reason, ticks, "SUCCESS" if reason == "success" else "TIMEOUT", "", {"z": 0.1})  # type: ignore[arg-type]
+    episode = Episode(start, ending, 0.5)
+    observer.on_end(episode)
+    return episode
+
+
+def record(out: Path, of: Contract, episodes: int, *, ticks: int = 20) -> Path:
+    """A finished dataset of `episodes` episodes, the k-th of `ticks` + k rows, from seed k."""
+    from vibrissa.data.recorder import Recorder
+
+    with Recorder(out) as recorder:
+        for seed in range(episodes):
+            play(recorder, of, seed, ticks=ticks + seed)
+    return out
