@@ -1,0 +1,283 @@
+"""The report's drawings: small SVGs that take their colours from the page, and so its theme.
+
+Every function gives one `<svg>` element as text. Sizes are in user units; the page scales them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+
+import numpy as np
+
+from vibrissa.bench.outcomes import Row, Summary
+from vibrissa.core.stats import wilson
+
+Point = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Frame:
+    """A plot's box in user units, and the data range that it shows."""
+
+    width: float
+    height: float
+    x: tuple[float, float]
+    y: tuple[float, float]
+    left: float = 46
+    right: float = 12
+    top: float = 10
+    bottom: float = 34
+
+    def px(self, x: float) -> float:
+        """The user unit of a data x, left to right."""
+        span = self.width - self.left - self.right
+        return self.left + span * (x - self.x[0]) / ((self.x[1] - self.x[0]) or 1.0)
+
+    def py(self, y: float) -> float:
+        """The user unit of a data y, bottom to top."""
+        span = self.height - self.top - self.bottom
+        return self.height - self.bottom - span * (y - self.y[0]) / ((self.y[1] - self.y[0]) or 1.0)
+
+
+def forest(summaries: Mapping[str, Summary]) -> str:
+    """One line a pilot: its rate as a dot, its 95 % interval as a bar, on a scale of 0 to 100 %."""
+    frame = Frame(460, 34 + 40 * len(summaries), (0, 100), (0, 1), left=78, right=78, top=4)
+    parts = [
+        _grid_x(frame, [0, 25, 50, 75, 100], "%"),
+    ]
+    for i, (name, summary) in enumerate(summaries.items()):
+        y = 24 + 40 * i
+        low, high = (100 * v for v in summary.interval)
+        rate = 100 * (summary.rate or 0.0)
+        kind = "main" if i == 0 else "beside"
+        parts += [
+            f'<text class="name" x="0" y="{y + 5}">{escape(name)}</text>',
+            f'<line class="bar {kind}" x1="{frame.px(low):.1f}" x2="{frame.px(high):.1f}" '
+            f'y1="{y}" y2="{y}"/>',
+            f'<circle class="dot {kind}" cx="{frame.px(rate):.1f}" cy="{y}" r="7"/>',
+            f'<text class="value" x="{frame.width}" y="{y + 5}" text-anchor="end">'
+            f"{summary.success}/{summary.episodes}</text>",
+        ]
+    return _svg(frame.width, frame.height, parts, "Success of each pilot with its 95 % interval")
+
+
+def curve(points: Sequence[Point], x_label: str, y_label: str) -> str:
+    """A falling loss: every point faint, their running mean over it, the y axis logarithmic."""
+    kept = [(x, y) for x, y in points if y > 0 and math.isfinite(y)]
+    if len(kept) < 2:
+        return ""
+    xs, ys = np.array(kept, float).T  # (n,), (n,)
+    logs = np.log10(ys)
+    frame = Frame(
+        460,
+        230,
+        (float(xs[0]), float(xs[-1])),
+        (math.floor(2 * logs.min()) / 2, math.ceil(2 * logs.max()) / 2),
+    )
+    decades = _half_decades(*frame.y)
+    parts = [_grid_y(frame, decades, [f"{10**d:.2g}" for d in decades])]
+    parts.append(_grid_x(frame, _round_steps(frame.x), ""))
+    parts.append(_polyline(frame, xs, logs, "raw"))
+    parts.append(_polyline(frame, xs, _running_mean(logs), "smooth"))
+    return _svg(frame.width, frame.height, parts, f"{y_label} over {x_label}")
+
+
+def spawn_map(rows: Sequence[Row], landmarks: Mapping[str, Mapping[str, float]]) -> str:
+    """Where each object began, coloured by class: the spawn area from above, the robot's +x up.
+
+    A small overview in the corner shows the area on the table, with the robot and `landmarks`,
+    squares of the scene by name: {"tray": {"x": ..., "y": ..., "half": ...}}, metres.
+    """
+    placed = [r for r in rows if r.spawn is not None]
+    if not placed:
+        return ""
+    xs, ys = np.array([r.spawn[:2] for r in placed if r.spawn is not None]).T  # (n,), (n,)
+    half = max(float(np.ptp(xs)), float(np.ptp(ys)), 0.02) / 2 * 1.12
+    x0, y0 = float(xs.max() + xs.min()) / 2, float(ys.max() + ys.min()) / 2
+    # +y points to the left, as for somebody who stands behind the robot.
+    frame = Frame(460, 330, (y0 + half, y0 - half), (x0 - half, x0 + half), 46, 130, 8, 38)
+    parts = [
+        f'<rect class="area" x="{frame.left}" y="{frame.top}" width="284" height="284" rx="8"/>',
+        _ticks_cm(frame, x0, y0, half),
+    ]
+    for row in sorted(placed, key=lambda r: not r.success):  # failures last: on top
+        assert row.spawn is not None
+        x, y, yaw = row.spawn
+        parts.append(_brick(row, frame.px(y), frame.py(x), -math.degrees(yaw)))
+    parts.append(_overview((x0, y0, half), landmarks))
+    return _svg(frame.width, frame.height, parts, "Outcome over the place where the object began")
+
+
+def yaw_chart(rows: Sequence[Row], bins: int = 8) -> str:
+    """Success over the object's first yaw: a bar with its 95 % interval for each sector.
+
+    Yaw is folded to (-90°, 90°]: a brick turned by half a turn is the same brick.
+    """
+    yaws = [(_fold_deg(r.spawn[2]), r) for r in rows if r.spawn is not None]
+    if not yaws:
+        return ""
+    frame = Frame(460, 250, (-90, 90), (0, 100))
+    parts = [
+        _grid_y(frame, [0, 50, 100], ["0 %", "50 %", "100 %"]),
+        _grid_x(frame, [-90, -45, 0, 45, 90], "°", lines=False),
+    ]
+    width = 180 / bins
+    for i in range(bins):
+        low = -90 + i * width
+        inside = [r for yaw, r in yaws if low < yaw <= low + width]
+        if inside:
+            parts.append(_yaw_bar(frame, low, width, sum(r.success for r in inside), len(inside)))
+    return _svg(frame.width, frame.height, parts, "Success over the yaw of the object")
+
+
+def _yaw_bar(frame: Frame, low: float, width: float, k: int, n: int) -> str:
+    bottom, top = wilson(k, n)
+    x1, x2 = frame.px(low) + 3, frame.px(low + width) - 3
+    middle, height = (x1 + x2) / 2, frame.py(0) - frame.py(100 * k / n)
+    return (
+        f'<g><title>{k} of {n}</title><rect class="column" x="{x1:.1f}" '
+        f'y="{frame.py(100 * k / n):.1f}" width="{x2 - x1:.1f}" height="{height:.1f}" rx="4"/>'
+        f'<line class="whisker" x1="{middle:.1f}" x2="{middle:.1f}" '
+        f'y1="{frame.py(100 * bottom):.1f}" y2="{frame.py(100 * top):.1f}"/>'
+        f'<text class="inbar" x="{middle:.1f}" y="{frame.py(0) - 8:.1f}" '
+        f'text-anchor="middle">{k}/{n}</text></g>'
+    )
+
+
+def _brick(row: Row, u: float, v: float, degrees: float) -> str:
+    """A mark in the shape of a brick, drawn smaller than the brick so that neighbours show."""
+    assert row.spawn is not None
+    told = (
+        f"seed {row.seed}: {row.failure_class}, {row.ticks} ticks, "
+        f"({row.spawn[0]:.3f}, {row.spawn[1]:.3f}) m, {math.degrees(row.spawn[2]):.0f}°"
+    )
+    # The brick's long side lies along its own x, and the robot's x points up in the picture.
+    return (
+        f'<g transform="translate({u:.1f} {v:.1f}) rotate({degrees:.1f})"><title>{escape(told)}'
+        f'</title><rect class="brick k-{escape(row.failure_class)}" x="-4.5" y="-9" width="9" '
+        f'height="18" rx="2"/></g>'
+    )
+
+
+def _ticks_cm(frame: Frame, x0: float, y0: float, half: float) -> str:
+    parts = []
+    for value in _round_steps((100 * (x0 - half), 100 * (x0 + half))):
+        y = frame.py(value / 100)
+        parts.append(
+            f'<text class="tick" x="{frame.left - 6}" y="{y + 4:.1f}" text-anchor="end">'
+            f"{value:g}</text>"
+        )
+    for value in _round_steps((100 * (y0 - half), 100 * (y0 + half))):
+        parts.append(_tick_text(frame.px(value / 100), frame.height - 22, f"{value:g}"))
+    parts.append(_tick_text((frame.left + frame.width - frame.right) / 2, 328, "y, cm (x upwards)"))
+    return "".join(parts)
+
+
+def _overview(
+    area: tuple[float, float, float], landmarks: Mapping[str, Mapping[str, float]]
+) -> str:
+    """The whole table, 110 units wide, at the upper right: robot, landmarks, spawn area."""
+    x0, y0, half = area
+    squares = {"": (x0, y0, half)}
+    squares |= {name: (m["x"], m["y"], m["half"]) for name, m in landmarks.items()}
+    low_y = min(0.0, *(y - h for _, y, h in squares.values())) - 0.03
+    high_y = max(0.0, *(y + h for _, y, h in squares.values())) + 0.03
+    high_x = max(x + h for x, _, h in squares.values()) + 0.03
+    scale = min(110 / (high_y - low_y), 150 / (high_x + 0.06))
+
+    def at(x: float, y: float) -> Point:
+        return 348 + scale * (high_y - y), 10 + scale * (high_x - x)
+
+    u, v = at(0.0, 0.0)
+    parts = [
+        f'<path class="robot" d="M{u - 7:.1f} {v + 7:.1f} L{u:.1f} {v - 9:.1f} L{u + 7:.1f} '
+        f'{v + 7:.1f} Z"/>',
+        _tick_text(u, v + 22, "robot"),
+    ]
+    for name, (x, y, h) in squares.items():
+        u, v = at(x + h, y + h)
+        side, kind = 2 * h * scale, "landmark" if name else "here"
+        parts.append(
+            f'<rect class="{kind}" x="{u:.1f}" y="{v:.1f}" width="{side:.1f}" '
+            f'height="{side:.1f}" rx="3"/>' + _tick_text(u + side / 2, v + side + 14, name)
+        )
+    return "".join(parts)
+
+
+def _fold_deg(yaw_rad: float) -> float:
+    """The angle in (-90, 90] that a brick of this yaw shows."""
+    folded = math.degrees(yaw_rad) % 180
+    return folded - 180 if folded > 90 else folded
+
+
+def _running_mean(values: np.ndarray) -> np.ndarray:
+    """A centred mean (n,) over about a thirtieth of the curve; shorter windows at the ends."""
+    half = max(1, len(values) // 60)
+    sums = np.cumsum(np.insert(values, 0, 0.0))
+    i = np.arange(len(values))
+    low, high = np.maximum(0, i - half), np.minimum(len(values), i + half + 1)
+    return (sums[high] - sums[low]) / (high - low)
+
+
+def _half_decades(low: float, high: float) -> list[float]:
+    """Where a logarithmic axis gets its lines: decades, or half ones when there are few."""
+    step = 1.0 if high - low >= 3 else 0.5
+    first = math.ceil(low / step)
+    return [step * i for i in range(first, math.floor(high / step) + 1)]
+
+
+def _round_steps(span: tuple[float, float]) -> list[float]:
+    """Some four round numbers within `span`."""
+    rough = (span[1] - span[0]) / 4 or 1.0
+    power = 10 ** math.floor(math.log10(rough))
+    step = next(m * power for m in (1, 2, 2.5, 5, 10) if m * power >= rough)
+    first = math.ceil(span[0] / step)
+    return [step * i for i in range(first, math.floor(span[1] / step) + 1)]
+
+
+def _polyline(frame: Frame, xs: np.ndarray, ys: np.ndarray, kind: str) -> str:
+    stride = max(1, len(xs) // 600)  # the eye sees no more, and the page stays small
+    pairs = zip(xs[::stride], ys[::stride], strict=True)
+    points = " ".join(f"{frame.px(x):.1f},{frame.py(y):.1f}" for x, y in pairs)
+    return f'<polyline class="{kind}" points="{points}"/>'
+
+
+def _grid_x(frame: Frame, values: Sequence[float], unit: str, *, lines: bool = True) -> str:
+    bottom = frame.height - frame.bottom
+    parts = []
+    for value in values:
+        x = frame.px(value)
+        if lines:
+            parts.append(
+                f'<line class="grid" x1="{x:.1f}" x2="{x:.1f}" y1="{frame.top}" y2="{bottom}"/>'
+            )
+        label = f"{value:,.0f}".replace(",", " ") + (f" {unit}" if unit == "%" else unit)
+        parts.append(_tick_text(x, bottom + 17, label))
+    return "".join(parts)
+
+
+def _grid_y(frame: Frame, values: Sequence[float], labels: Sequence[str]) -> str:
+    parts = []
+    for value, label in zip(values, labels, strict=True):
+        y = frame.py(value)
+        parts.append(
+            f'<line class="grid" x1="{frame.left}" x2="{frame.width - frame.right}" '
+            f'y1="{y:.1f}" y2="{y:.1f}"/><text class="tick" x="{frame.left - 7}" '
+            f'y="{y + 4:.1f}" text-anchor="end">{label}</text>'
+        )
+    return "".join(parts)
+
+
+def _tick_text(x: float, y: float, text: str) -> str:
+    return f'<text class="tick" x="{x:.1f}" y="{y:.1f}" text-anchor="middle">{escape(text)}</text>'
+
+
+def _svg(width: float, height: float, parts: Sequence[str], label: str) -> str:
+    return (
+        f'<svg viewBox="0 0 {width:.0f} {height:.0f}" role="img" aria-label="{escape(label)}">'
+        + "".join(parts)
+        + "</svg>"
+    )

@@ -1,0 +1,203 @@
+"""One row an episode, and what a set of rows says about a pilot."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from vibrissa.core.episode import Reason
+from vibrissa.core.errors import UsageError
+from vibrissa.core.outcomes import CLASSES
+from vibrissa.core.stats import Interval, mcnemar, rate_text, wilson
+
+Spawn = tuple[float, float, float]  # x m, y m, yaw rad
+
+
+@dataclass(frozen=True)
+class Row:
+    """One judged episode, as one line of `outcomes.jsonl`.
+
+    pilot: policy, expert, zero or random. spawn: the object's pose at the first tick, None
+    where the arm does not tell. measures: the task's own numbers (`highest_z_m`, `picked`,
+    `dropped`, …). latency_s: mean and greatest time of the episode's inferences. wall_s: time
+    in the loop, shared with the episodes beside it. detail: what a fault said.
+    """
+
+    seed: int
+    pilot: str
+    task: str
+    reason: Reason
+    failure_class: str
+    ticks: int
+    spawn: Spawn | None = None
+    measures: Mapping[str, float] = field(default_factory=dict)
+    inferences: int = 0
+    late: int = 0
+    latency_s: tuple[float, float] = (0.0, 0.0)
+    wall_s: float = 0.0
+    detail: str = ""
+
+    @property
+    def success(self) -> bool:
+        return self.reason == "success"
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self), sort_keys=True)
+
+    @staticmethod
+    def from_json(line: str) -> Row:
+        raw: dict[str, Any] = json.loads(line)
+        spawn = raw.pop("spawn")
+        latency = raw.pop("latency_s")
+        return Row(
+            **raw,
+            spawn=tuple(spawn) if spawn is not None else None,
+            latency_s=(latency[0], latency[1]),
+        )
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What the rows of one pilot say. Rates that have no denominator are None."""
+
+    success: int
+    episodes: int
+    interval: Interval
+    picked: int
+    dropped: int
+    faults: int
+    pick_rate: float | None
+    drop_rate: float | None
+    mean_steps: float | None
+    mean_steps_success: float | None
+    mean_highest_z_m: float | None
+    mean_wall_s: float | None
+    mean_latency_s: float | None
+    classes: Mapping[str, int]
+
+    @property
+    def rate(self) -> float | None:
+        return _share(self.success, self.episodes)
+
+    @property
+    def text(self) -> str:
+        return rate_text(self.success, self.episodes)
+
+    def to_dict(self) -> dict[str, Any]:
+        return {**asdict(self), "rate": self.rate}
+
+
+def summarise(rows: Sequence[Row]) -> Summary:
+    """Counts, intervals and means of one pilot's episodes.
+
+    A fault is counted among the episodes, never among the successes, and by itself: it says
+    that something broke, not what the policy can do.
+    """
+    wins = [r for r in rows if r.success]
+    picked = [r for r in rows if r.measures.get("picked")]
+    dropped = [r for r in picked if r.measures.get("dropped")]
+    asked = [r for r in rows if r.inferences]
+    return Summary(
+        success=len(wins),
+        episodes=len(rows),
+        interval=wilson(len(wins), len(rows)),
+        picked=len(picked),
+        dropped=len(dropped),
+        faults=sum(r.reason == "fault" for r in rows),
+        pick_rate=_share(len(picked), len(rows)),
+        drop_rate=_share(len(dropped), len(picked)),
+        mean_steps=_mean(r.ticks for r in rows),
+        mean_steps_success=_mean(r.ticks for r in wins),
+        mean_highest_z_m=_mean(
+            r.measures["highest_z_m"] for r in rows if "highest_z_m" in r.measures
+        ),
+        mean_wall_s=_mean(r.wall_s for r in rows),
+        mean_latency_s=_mean(r.latency_s[0] for r in asked),
+        classes=count_classes(rows),
+    )
+
+
+def count_classes(rows: Iterable[Row]) -> dict[str, int]:
+    """How often each class that occurred did, in the order of `CLASSES`."""
+    counts = Counter(r.failure_class for r in rows)
+    known = [c for c in CLASSES if c in counts]
+    return {c: counts[c] for c in [*known, *sorted(set(counts) - set(known))]}
+
+
+@dataclass(frozen=True)
+class Paired:
+    """Two pilots on the same seeds: who alone succeeded how often, and the exact p."""
+
+    seeds: int
+    only_first: int
+    only_second: int
+    p: float
+
+
+def compare_paired(first: Sequence[Row], second: Sequence[Row]) -> Paired:
+    """The paired comparison on the seeds that both have."""
+    other = {r.seed: r.success for r in second}
+    both = [(r.success, other[r.seed]) for r in first if r.seed in other]
+    only_first = sum(a and not b for a, b in both)
+    only_second = sum(b and not a for a, b in both)
+    return Paired(len(both), only_first, only_second, mcnemar(only_first, only_second))
+
+
+class RowFile:
+    """`outcomes.jsonl`: a line an episode, on the disk before the next one is counted.
+
+    Opening it keeps what an earlier call wrote; a last line that a kill cut short is dropped.
+    """
+
+    def __init__(self, path: Path):
+        self.path = path
+        self.rows: list[Row] = read_rows(path) if path.exists() else []
+        path.parent.mkdir(parents=True, exist_ok=True)
+        whole = "".join(row.to_json() + "\n" for row in self.rows)
+        if path.exists() and path.read_text(encoding="utf-8") != whole:
+            fresh = path.with_suffix(".tmp")
+            fresh.write_text(whole, encoding="utf-8")
+            fresh.replace(path)
+
+    def add(self, row: Row) -> None:
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(row.to_json() + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        self.rows.append(row)
+
+    def of(self, pilot: str) -> list[Row]:
+        """The rows of one pilot, by seed."""
+        return sorted((r for r in self.rows if r.pilot == pilot), key=lambda r: r.seed)
+
+
+def read_rows(path: Path) -> list[Row]:
+    """The rows of an `outcomes.jsonl`. Only the last line may be incomplete, and is dropped."""
+    lines = path.read_text(encoding="utf-8").splitlines()
+    rows = []
+    for number, line in enumerate(lines, start=1):
+        try:
+            rows.append(Row.from_json(line))
+        except (ValueError, KeyError, TypeError) as error:
+            if number < len(lines):
+                raise UsageError(
+                    f"line {number} of {path} is no outcome of an episode ({error}). "
+                    f"Remove the line, or name another folder."
+                ) from error
+    return rows
+
+
+def _share(part: int, whole: int) -> float | None:
+    return part / whole if whole else None
+
+
+def _mean(values: Iterable[float]) -> float | None:
+    kept = list(values)
+    return float(np.mean(kept)) if kept else None
