@@ -1,0 +1,98 @@
+"""argv → one command module. Imports nothing heavy, so `vibrissa --help` answers at once.
+
+The tables below are the registry. A command module has a docstring, a frozen `Config` and
+`run(cfg) -> int`; it is imported only when its word is used.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+
+from vibrissa import __version__
+from vibrissa.core.errors import UsageError, VibrissaError
+
+COMMANDS: dict[str, tuple[str, str]] = {
+    "demo": ("vibrissa.commands.demo", "from nothing to a judged policy and a report, in minutes"),
+    "record": ("vibrissa.commands.record", "record demonstrations as a LeRobot dataset"),
+    "train": ("vibrissa.commands.train", "train a recipe on a dataset"),
+    "eval": ("vibrissa.commands.eval", "judge a checkpoint, or the expert, zero, random pilot"),
+    "openloop": ("vibrissa.commands.openloop", "does a policy reproduce the actions of a dataset?"),
+    "replay": ("vibrissa.commands.replay", "play a real arm's recording on the simulated arm"),
+    "data inspect": ("vibrissa.commands.data.inspect", "describe any dataset on one screen"),
+}
+
+USAGE_EXIT, STOPPED_EXIT = 1, 130
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; a VibrissaError is one line on stderr and exit code 1."""
+    _settle_process()
+    args = list(sys.argv[1:] if argv is None else argv)
+    if not args or args[0] in ("-h", "--help", "help"):
+        print(_help())
+        return 0
+    if args[0] in ("-V", "--version"):
+        print(f"vibrissa {__version__}")
+        return 0
+    try:
+        return _run(args)
+    except VibrissaError as error:
+        print(f"vibrissa: {error}", file=sys.stderr)
+        return USAGE_EXIT
+    except KeyboardInterrupt:
+        print("vibrissa: stopped. What was finished has been kept.", file=sys.stderr)
+        return STOPPED_EXIT
+
+
+def _run(args: list[str]) -> int:
+    words, rest = _split(args)
+    module = importlib.import_module(COMMANDS[words][0])
+
+    import tyro
+
+    cfg = tyro.cli(module.Config, args=rest, prog=f"vibrissa {words}", description=module.__doc__)
+    return module.run(cfg)
+
+
+def _split(args: list[str]) -> tuple[str, list[str]]:
+    """The command's words and the rest. Raises UsageError with the nearest words that exist."""
+    for length in (2, 1):
+        words = " ".join(args[:length])
+        if words in COMMANDS:
+            return words, args[length:]
+    given = " ".join(a for a in args[:2] if not a.startswith("-"))
+    under = [w for w in COMMANDS if w.startswith(f"{args[0]} ")]
+    near = under or difflib.get_close_matches(given, COMMANDS, n=3, cutoff=0.4)
+    hint = f" Did you mean: {', '.join(near)}?" if near else ""
+    raise UsageError(f"no command {given!r}.{hint} There is: {', '.join(COMMANDS)}.")
+
+
+def _help() -> str:
+    width = max(map(len, COMMANDS)) + 2
+    lines = [
+        "usage: vibrissa <command> [options]        vibrissa <command> --help",
+        "",
+        "The workbench that takes an SO-101 arm from demonstrations to a policy one can trust.",
+        "",
+        *(f"  {word:<{width}}{line}" for word, (_, line) in COMMANDS.items()),
+        "",
+        "New here? vibrissa demo --out my-demo",
+    ]
+    return "\n".join(lines)
+
+
+def _settle_process() -> None:
+    """A console that cannot show a sign must not stop the work, and nothing goes to a hub."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")  # type: ignore[union-attr]
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    os.environ.setdefault("HF_DATASETS_OFFLINE", "1")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

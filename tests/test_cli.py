@@ -1,0 +1,66 @@
+"""The command line: quick help, one-line errors, nothing heavy loaded."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from vibrissa import cli
+
+HEAVY = ("torch", "lerobot", "mujoco", "mink", "rerun", "matplotlib", "scipy", "pyarrow", "tyro")
+
+
+def test_help_loads_nothing_heavy() -> None:
+    code = (
+        "import sys; from vibrissa import cli; cli.main(['--help']);"
+        f"print('LOADED', [m for m in {HEAVY!r} if m in sys.modules])"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert "LOADED []" in result.stdout
+    for word in cli.COMMANDS:
+        assert f"  {word} " in result.stdout
+
+
+@pytest.mark.parametrize("words", sorted(cli.COMMANDS))
+def test_the_help_of_a_command_loads_no_torch_lerobot_or_mujoco(words) -> None:
+    code = (
+        "import sys; from vibrissa import cli\n"
+        f"try: cli.main({[*words.split(), '--help']!r})\n"
+        "except SystemExit: pass\n"
+        "print('LOADED', [m for m in ('torch', 'lerobot', 'mujoco') if m in sys.modules])"
+    )
+    env = {"PYTHONIOENCODING": "ascii", "PATH": "/usr/bin:/bin", "COLUMNS": "100"}
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env=env, check=False
+    )
+    assert "LOADED []" in result.stdout, result.stderr
+    assert f"vibrissa {words}" in result.stdout
+    assert "--help" in result.stdout
+
+
+def test_an_unknown_word_is_answered_with_the_nearest(capsys) -> None:
+    assert cli.main(["recrod"]) == 1
+    told = capsys.readouterr().err
+    assert told.startswith("vibrissa: no command 'recrod'. Did you mean: record")
+    assert told.count("\n") == 1
+    assert cli.main(["data"]) == 1
+    assert "Did you mean: data inspect?" in capsys.readouterr().err
+
+
+def test_version(capsys) -> None:
+    assert cli.main(["--version"]) == 0
+    assert capsys.readouterr().out.startswith("vibrissa 0.")
+
+
+def test_every_command_is_documented() -> None:
+    root = Path(cli.__file__).parent
+    for module, line in cli.COMMANDS.values():
+        path = root.joinpath(*module.split(".")[1:]).with_suffix(".py")
+        assert path.is_file(), f"{module} is in the table and has no file"
+        assert path.read_text("utf8").startswith('"""')
+        assert len(line) <= 60
