@@ -1,0 +1,106 @@
+"""What every Arm owes to the loop, whatever moves inside it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import pytest
+from fakes import OneJoint
+
+from vibrissa.core.contract import Contract
+from vibrissa.core.episode import Observation
+from vibrissa.core.protocols import Arm
+
+
+def _simulated(task: str) -> Callable[[], Arm]:
+    def make() -> Arm:
+        from vibrissa.sim.arm import SimArm
+        from vibrissa.sim.tasks import make_scene
+
+        return SimArm(make_scene(task))
+
+    return make
+
+
+ARMS: dict[str, Callable[[], Arm]] = {
+    "one joint": OneJoint,
+    "pick-place": _simulated("pick-place"),
+    "lift": _simulated("lift"),
+}
+
+
+@pytest.fixture(params=ARMS)
+def arm(request) -> Iterator[Arm]:
+    made = ARMS[request.param]()
+    yield made
+    made.close()
+
+
+def _walk(arm: Arm, seed: int, ticks: int) -> list[Observation]:
+    """A seeded walk around where the arm starts."""
+    rng = np.random.default_rng(seed)
+    arm.reset(seed)
+    seen = [arm.observe()]
+    for _ in range(ticks):
+        arm.send((seen[-1].state + rng.normal(0, 0.05, len(seen[-1].state))).astype(np.float32))
+        seen.append(arm.observe())
+    return seen
+
+
+def test_it_is_an_arm_with_a_contract_that_survives_json(arm) -> None:
+    assert isinstance(arm, Arm)
+    assert Contract.from_dict(arm.contract.to_dict()) == arm.contract
+
+
+def test_observations_are_what_the_contract_says(arm) -> None:
+    for tick, observation in enumerate(_walk(arm, 0, 5)):
+        assert observation.tick == tick
+        assert observation.time_s == pytest.approx(tick / arm.contract.rate_hz)
+        assert observation.state.shape == (len(arm.contract.state),)
+        assert observation.state.dtype == np.float32
+        assert observation.privileged.shape == (len(arm.contract.privileged),)
+        assert tuple(observation.images) == arm.contract.camera_names
+
+
+def test_a_seed_is_an_episode_bit_for_bit(arm) -> None:
+    first, other, again = _walk(arm, 3, 20), _walk(arm, 4, 20), _walk(arm, 3, 20)
+    for a, b in zip(first, again, strict=True):
+        np.testing.assert_array_equal(a.state, b.state)
+        np.testing.assert_array_equal(a.privileged, b.privileged)
+    assert any((a.state != b.state).any() for a, b in zip(first, other, strict=True))
+
+
+def test_two_arms_of_a_kind_live_the_same_episode(request, arm) -> None:
+    twin = ARMS[request.node.callspec.params["arm"]]()
+    for a, b in zip(_walk(arm, 5, 20), _walk(twin, 5, 20), strict=True):
+        np.testing.assert_array_equal(a.state, b.state)
+    twin.close()
+
+
+def test_send_sets_a_target_and_says_what_it_became(arm) -> None:
+    arm.reset(0)
+    before = arm.observe()
+    high = np.array([c.high for c in arm.contract.action], np.float32)
+    sent = arm.send(before.state + 100)
+    assert sent.shape == before.state.shape
+    assert sent.dtype == np.float32
+    assert (sent <= high + 1e-6).all()
+
+
+def test_an_observation_is_not_changed_by_what_comes_later(arm) -> None:
+    arm.reset(0)
+    first = arm.observe()
+    kept = first.state.copy()
+    arm.send(first.state + np.float32(0.1))
+    arm.observe()
+    np.testing.assert_array_equal(first.state, kept)
+
+
+def test_hold_may_be_called_at_any_moment_and_twice(arm) -> None:
+    arm.reset(0)
+    arm.hold()
+    arm.observe()
+    arm.hold()
+    arm.hold()
+    arm.close()
