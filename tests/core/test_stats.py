@@ -12,7 +12,6 @@ from scipy.stats import binom, binomtest
 
 from vibrissa.core import stats
 
-
 counts = st.integers(1, 600).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n)))
 
 
@@ -67,7 +66,7 @@ def coverage(interval: Callable[[int, int], stats.Interval], n: int) -> float:
     bounds = [interval(k, n) for k in range(n + 1)]
     rates = [i / 1000 for i in range(1, 1000)]
     return min(
-        sum(binom.pmf(k, n, p) for k, (low, high) in enumerate(bounds) if low <= p <= high)
+        sum(float(binom.pmf(k, n, p)) for k, (low, high) in enumerate(bounds) if low <= p <= high)
         for p in rates
     )
 
@@ -132,5 +131,5 @@ def test_a_rate_is_printed_with_n_and_interval() -> None:
 @pytest.mark.parametrize(("k", "n", "level"), [(-1, 3, 0.95), (4, 3, 0.95), (1, 3, 1.0)])
 def test_nonsense_is_refused(k: int, n: int, level: float) -> None:
     for interval in (stats.wilson, stats.clopper_pearson):
-        with pytest.raises(ValueError):
+        with pytest.raises(ValueError, match="must lie between"):
             interval(k, n, level)

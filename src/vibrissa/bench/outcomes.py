@@ -25,7 +25,7 @@ class Row:
     """One judged episode, as one line of `outcomes.jsonl`.
 
     pilot: policy, expert, zero or random. spawn: the object's pose at the first tick, None
-    where the arm does not tell. measures: the task's own numbers (`highest_z_m`, `picked`,
+    where the arm does not tell. measures: the task's own numbers (`max_height_m`, `picked`,
     `dropped`, …). latency_s: mean and greatest time of the episode's inferences. wall_s: time
     in the loop, shared with the episodes beside it. detail: what a fault said.
     """
@@ -77,7 +77,7 @@ class Summary:
     drop_rate: float | None
     mean_steps: float | None
     mean_steps_success: float | None
-    mean_highest_z_m: float | None
+    mean_max_height_m: float | None
     mean_wall_s: float | None
     mean_latency_s: float | None
     classes: Mapping[str, int]
@@ -115,8 +115,8 @@ def summarise(rows: Sequence[Row]) -> Summary:
         drop_rate=_share(len(dropped), len(picked)),
         mean_steps=_mean(r.ticks for r in rows),
         mean_steps_success=_mean(r.ticks for r in wins),
-        mean_highest_z_m=_mean(
-            r.measures["highest_z_m"] for r in rows if "highest_z_m" in r.measures
+        mean_max_height_m=_mean(
+            r.measures["max_height_m"] for r in rows if "max_height_m" in r.measures
         ),
         mean_wall_s=_mean(r.wall_s for r in rows),
         mean_latency_s=_mean(r.latency_s[0] for r in asked),

@@ -204,7 +204,7 @@ def _numbers(summary: Summary) -> list[tuple[str, str]]:
         ("dropped, of the lifted", f"{summary.dropped}/{summary.picked}"),
         ("ticks, all", told(summary.mean_steps, "{:.0f}")),
         ("ticks, successes", told(summary.mean_steps_success, "{:.0f}")),
-        ("highest point, mean", told(summary.mean_highest_z_m, "{:.1f} cm", 100)),
+        ("highest point, mean", told(summary.mean_max_height_m, "{:.1f} cm", 100)),
         ("one inference", told(summary.mean_latency_s, "{:.1f} ms", 1000)),
         ("an episode took", told(summary.mean_wall_s, "{:.2f} s")),
     ]

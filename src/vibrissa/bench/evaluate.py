@@ -1,0 +1,130 @@
+"""Judging: a pilot tries the same task from many seeds, and every end becomes a row."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from vibrissa.bench.outcomes import Row, Spawn
+from vibrissa.control.drive import Finished, run_many
+from vibrissa.control.rollout import Rollout, rollout
+from vibrissa.core.episode import Episode, Observation, Start, Step
+from vibrissa.core.errors import VibrissaError
+from vibrissa.core.protocols import Arm, Observer, Pilot, Policy, Task
+
+Watch = Callable[[int], Sequence[Observer]]
+
+
+@dataclass(frozen=True)
+class Setup:
+    """Who is judged, and where: makers of the arm, the task and the pilot of one slot.
+
+    name: what the rows call the pilot. policy: who answers the pilot's questions, if it asks
+    any; one for all slots. slots: how many arms stand side by side, which is also the size of
+    every batch the policy sees, whatever the number of episodes.
+    """
+
+    name: str
+    make_arm: Callable[[], Arm]
+    make_task: Callable[[], Task]
+    make_pilot: Callable[[Arm], Pilot]
+    policy: Policy | None = None
+    slots: int = 1
+
+
+def evaluate(setup: Setup, seeds: Iterable[int], watch: Watch | None = None) -> Iterator[Row]:
+    """One row for each seed, as the episodes end.
+
+    A fault (NaN from the policy, an arm that cannot go on) ends its own episode and is a row of
+    its own, so that nothing breaks in silence. `watch(seed)` gives further observers of an
+    episode. Whoever stops early keeps the rows so far; arms are closed in any case.
+    """
+    seats: dict[int, _Seat] = {}
+
+    def start(slot: int, seed: int) -> Rollout:
+        if slot not in seats:
+            arm = setup.make_arm()
+            seats[slot] = _Seat(arm, setup.make_task(), setup.make_pilot(arm), Meter(setup.name))
+        seat = seats[slot]
+        seat.meter.row = None
+        observers = [seat.meter, *(watch(seed) if watch else ())]
+        return rollout(seat.arm, seat.pilot, seat.task, observers, seed=seed)
+
+    episodes = run_many(seeds, start, setup.policy, slots=setup.slots)
+    try:
+        for finished in episodes:
+            yield _row(finished, seats[finished.slot])
+    finally:
+        close = getattr(episodes, "close", None)
+        if close is not None:
+            close()
+        for seat in seats.values():
+            seat.arm.close()
+
+
+class Meter:
+    """Watches one episode and makes its row."""
+
+    def __init__(self, pilot: str):
+        self.pilot = pilot
+        self.row: Row | None = None
+
+    def on_start(self, start: Start) -> None:
+        self.row = None
+        self._spawn: Spawn | None = None
+        self._latencies_s: list[float] = []
+        self._late = 0
+
+    def on_step(self, step: Step) -> None:
+        if step.observation.tick == 0:
+            self._spawn = spawn_of(step.observation)
+        if step.decision.chunk is not None:
+            self._latencies_s.append(step.decision.latency_s)
+        self._late += step.decision.late
+
+    def on_end(self, episode: Episode) -> None:
+        outcome, waits = episode.outcome, self._latencies_s
+        self.row = Row(
+            seed=episode.seed,
+            pilot=self.pilot,
+            task=episode.start.task,
+            reason=outcome.reason,
+            failure_class=outcome.failure_class or outcome.reason.upper(),
+            ticks=outcome.ticks,
+            spawn=self._spawn,
+            measures={name: float(value) for name, value in outcome.measures.items()},
+            inferences=len(waits),
+            late=self._late,
+            latency_s=(sum(waits) / len(waits), max(waits)) if waits else (0.0, 0.0),
+            wall_s=round(episode.wall_s, 4),
+            detail=outcome.detail,
+        )
+
+
+def spawn_of(observation: Observation) -> Spawn | None:
+    """Where the object stands, from the simulator's truth; None where nobody knows."""
+    truth = observation.truth
+    if "object_position" not in truth or "object_yaw" not in truth:
+        return None
+    x, y = truth["object_position"][:2]
+    return round(float(x), 5), round(float(y), 5), round(float(truth["object_yaw"]), 5)
+
+
+@dataclass(frozen=True)
+class _Seat:
+    """What one slot holds for all its episodes."""
+
+    arm: Arm
+    task: Task
+    pilot: Pilot
+    meter: Meter
+
+
+def _row(finished: Finished, seat: _Seat) -> Row:
+    row = seat.meter.row
+    if row is not None and row.seed == finished.seed:
+        return row
+    # The fault came before anybody was told of a start: there is no episode, only its end.
+    assert isinstance(finished.result, VibrissaError)
+    detail = f"{type(finished.result).__name__}: {finished.result}"
+    return Row(finished.seed, seat.meter.pilot, seat.task.name, "fault", "FAULT", 0, detail=detail)

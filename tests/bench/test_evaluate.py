@@ -1,0 +1,155 @@
+"""Every episode becomes a row, whatever happens to it, and depends on its seed alone."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+from fakes import OneJoint, Ramp, Reach, Tape
+from numpy.typing import NDArray
+
+from vibrissa.bench.evaluate import Setup, evaluate, spawn_of
+from vibrissa.bench.outcomes import Row
+from vibrissa.bench.workers import evaluate_in_workers, worth
+from vibrissa.control.pilots import ChunkPlayer, Zero
+from vibrissa.core.episode import Observation
+from vibrissa.core.errors import ArmFault, UsageError
+from vibrissa.core.protocols import Arm, Policy
+
+
+def ramp_setup(policy: Policy | None = None, slots: int = 3) -> Setup:
+    return Setup("policy", OneJoint, Reach, lambda _arm: ChunkPlayer(4), policy or Ramp(), slots)
+
+
+def zero_setup() -> Setup:
+    return Setup("zero", OneJoint, Reach, _zero)
+
+
+def _zero(_arm: Arm) -> Zero:
+    return Zero()
+
+
+def judged(setup: Setup, seeds: Sequence[int]) -> list[Row]:
+    return sorted(evaluate(setup, seeds), key=lambda r: r.seed)
+
+
+def timeless(rows: Sequence[Row]) -> list[tuple[object, ...]]:
+    return [(r.seed, r.reason, r.failure_class, r.ticks, r.measures) for r in rows]
+
+
+def test_a_row_for_every_seed_and_the_zero_pilot_fails() -> None:
+    seeds = list(range(100, 110))
+    policy = judged(ramp_setup(), seeds)
+    assert [r.seed for r in policy] == seeds
+    assert all(r.success and r.inferences > 0 and r.latency_s[1] > 0 for r in policy)
+    zero = judged(zero_setup(), seeds)
+    assert not any(r.success for r in zero)
+    assert {(r.reason, r.ticks, r.inferences) for r in zero} == {("timeout", 40, 0)}
+
+
+@pytest.mark.parametrize("slots", [1, 2, 5, 16])
+def test_an_outcome_depends_on_its_seed_alone(slots: int) -> None:
+    alone = [row for seed in range(7) for row in evaluate(ramp_setup(slots=1), [seed])]
+    together = judged(ramp_setup(slots=slots), [3, 0, 6, 1, 5, 2, 4])
+    assert timeless(together) == timeless(alone)
+
+
+def test_every_batch_has_the_size_of_the_slots() -> None:
+    policy = Ramp()
+    judged(ramp_setup(policy, slots=4), [1, 2, 3, 4, 5])
+    assert set(policy.batches) == {4}
+
+
+class NaNAfter(Ramp):
+    """A ramp that turns to NaN in the slot whose joint has passed 0.3 rad."""
+
+    def act(self, observations: Sequence[Observation]) -> NDArray[np.float32]:
+        chunks = super().act(observations)
+        for chunk, seen in zip(chunks, observations, strict=True):
+            if seen.state[0] > 0.3:
+                chunk[:] = np.nan
+        return chunks
+
+
+def test_nan_from_a_policy_is_a_fault_and_no_failure() -> None:
+    rows = judged(ramp_setup(NaNAfter(), slots=2), range(4))
+    assert {(r.reason, r.failure_class) for r in rows} == {("fault", "FAULT")}
+    assert all("NaN" in r.detail for r in rows)
+
+
+class Broken(OneJoint):
+    """Cannot be reset from even seeds, and breaks at tick 5 of seed 3."""
+
+    def reset(self, seed: int) -> None:
+        self._seed = seed
+        if seed % 2 == 0:
+            raise ArmFault(f"no start from seed {seed}")
+        super().reset(seed)
+
+    def observe(self) -> Observation:
+        observation = super().observe()
+        if self._seed == 3 and observation.tick == 5:
+            raise ArmFault("the servo is silent")
+        return observation
+
+
+def test_a_faulty_arm_spoils_its_own_episode_only() -> None:
+    setup = Setup("policy", Broken, Reach, lambda _arm: ChunkPlayer(4), Ramp(), slots=2)
+    rows = judged(setup, range(6))
+    assert [r.reason for r in rows] == ["fault", "success", "fault", "fault", "fault", "success"]
+    assert rows[0].detail == "ArmFault: no start from seed 0"
+    assert rows[0].ticks == 0
+    assert "silent" in rows[3].detail
+    assert rows[3].ticks == 5
+
+
+def test_whoever_stops_early_keeps_the_rows_and_the_arms_are_closed() -> None:
+    closed = []
+
+    class Closing(OneJoint):
+        def close(self) -> None:
+            closed.append(self.held)
+
+    setup = Setup("policy", Closing, Reach, lambda _arm: ChunkPlayer(4), Ramp(), slots=2)
+    rows = evaluate(setup, range(10))
+    kept = [next(rows), next(rows)]
+    rows.close()  # type: ignore[attr-defined]
+    assert all(r.success for r in kept)
+    assert len(closed) == 2
+    assert all(held > 0 for held in closed)
+
+
+def test_watchers_see_their_episode() -> None:
+    tapes = {}
+
+    def watch(seed: int) -> list[Tape]:
+        return [tapes.setdefault(seed, Tape())]
+
+    rows = list(evaluate(zero_setup(), [4, 8], watch))
+    assert {s: len(t.steps) for s, t in tapes.items()} == {r.seed: r.ticks for r in rows}
+
+
+def test_workers_give_the_rows_of_one_process() -> None:
+    rows = sorted(evaluate_in_workers(zero_setup, range(9), 2), key=lambda r: r.seed)
+    assert timeless(rows) == timeless(judged(zero_setup(), range(9)))
+
+
+def no_setup(what: type[BaseException]) -> Setup:
+    raise what("no such thing")
+
+
+def test_what_a_worker_raises_comes_back() -> None:
+    with pytest.raises(UsageError, match="no such thing"):
+        list(evaluate_in_workers(functools.partial(no_setup, UsageError), range(3), 1))
+    with pytest.raises(RuntimeError, match="no such thing"):
+        list(evaluate_in_workers(functools.partial(no_setup, ZeroDivisionError), range(3), 1))
+
+
+def test_workers_only_where_they_pay() -> None:
+    assert [worth(n, 2) for n in (0, 50, 119, 120, 600)] == [1, 1, 1, 2, 2]
+
+
+def test_an_arm_that_tells_no_truth_has_no_spawn() -> None:
+    assert spawn_of(Observation(0, 0.0, np.zeros(1, np.float32))) is None
