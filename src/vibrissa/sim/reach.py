@@ -1,0 +1,128 @@
+"""Which joint angles bring the jaws to a place, with a tilt and a roll that are prescribed.
+
+Five joints meet five demands exactly: the place of a point between the jaws (3), the tilt of the
+gripper in the arm's vertical plane (1), and either the heading of the jaws or the roll joint (1).
+A vertical gripper is out of reach over much of the table, because the wrist meets its limit; a
+soft wish for verticality then spoils the place. So the tilt is searched for, smallest first.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vibrissa.core.units import HIGH_RAD, LOW_RAD
+from vibrissa.sim import robot
+from vibrissa.sim.gl import mujoco
+from vibrissa.sim.scene import ContactCfg, ServoCfg
+
+ARM = 5  # joints before the gripper
+CLOSE_M, CLOSE_RAD = 2e-4, 2e-3
+STEPS = 25
+MARGIN_RAD = 0.02  # kept from the joint limits
+TILTS_RAD = np.radians([0, 3, -3, 6, -6, 9, -9, *range(12, 75, 3)])
+
+
+@dataclass(frozen=True)
+class Pose:
+    """Where the point `across_m` from the static jaw's side of the grip is to be.
+
+    position_m: (3,). tilt_rad: 0 is straight down, positive leans the fingers outwards.
+    heading_rad: of the direction in which the jaws open, or None to keep `roll_rad`.
+    """
+
+    position_m: tuple[float, float, float]
+    tilt_rad: float = 0.0
+    heading_rad: float | None = None
+    roll_rad: float = 0.0
+    across_m: float = 0.0
+
+
+class Reach:
+    """Inverse kinematics of the arm alone, by Newton steps on MuJoCo's Jacobians."""
+
+    def __init__(self, servo: ServoCfg, contact: ContactCfg):
+        self._model = robot.so101(servo, contact).compile()
+        self._data = mujoco.MjData(self._model)
+        self._body = self._model.body(robot.STATIC_JAW).id
+        self._tip_local = self._model.site(robot.TIP).pos.copy()
+        self._kp = servo.kp
+        self._jac_p, self._jac_r = np.zeros((3, self._model.nv)), np.zeros((3, self._model.nv))
+
+    def solve(self, pose: Pose, guess: NDArray[np.floating]) -> NDArray[np.float64] | None:
+        """The five joints (5,) that meet `pose`, or None where none within the limits does."""
+        q = np.array(guess[:ARM], np.float64)
+        low, high = LOW_RAD[:ARM] + MARGIN_RAD, HIGH_RAD[:ARM] - MARGIN_RAD
+        for _ in range(STEPS):
+            error, jacobian = self._residual(pose, q)
+            if np.abs(error[:3]).max() < CLOSE_M and np.abs(error[3:]).max() < CLOSE_RAD:
+                return q
+            scaled = jacobian.T @ jacobian + 1e-6 * np.eye(ARM)
+            step = np.linalg.solve(scaled, jacobian.T @ error)
+            step *= min(1.0, 0.4 / (np.abs(step).max() + 1e-12))
+            q = np.clip(q - step, low, high)
+        return None
+
+    def least_tilt(
+        self, poses: list[Pose], guess: NDArray[np.floating]
+    ) -> tuple[float, list[NDArray[np.float64]]] | None:
+        """The smallest tilt with which all `poses` can be met, and their joints; None for none."""
+        for tilt in TILTS_RAD:
+            found: list[NDArray[np.float64]] = []
+            for pose in poses:
+                start = found[-1] if found else guess
+                q = self.solve(replace(pose, tilt_rad=float(tilt)), start)
+                if q is None:
+                    break
+                found.append(q)
+            else:
+                return float(tilt), found
+        return None
+
+    def against_gravity(self, q: NDArray[np.floating]) -> NDArray[np.float64]:
+        """The targets (6,) at which servos that sag under gravity stand at `q` (6,)."""
+        self._data.qpos[:] = q
+        self._data.qvel[:] = 0.0
+        mujoco.mj_forward(self._model, self._data)
+        return np.asarray(q, np.float64) + self._data.qfrc_bias / self._kp
+
+    def _residual(self, pose: Pose, q: NDArray[np.float64]) -> tuple[NDArray, NDArray]:
+        """What is still missing (5,), and how it changes with the joints (5, 5)."""
+        data = self._data
+        data.qpos[:ARM] = q
+        mujoco.mj_kinematics(self._model, data)
+        mujoco.mj_comPos(self._model, data)
+        rotation = data.xmat[self._body].reshape(3, 3)
+        point = data.xpos[self._body] + rotation @ (self._tip_local + (pose.across_m, 0.0, 0.0))
+        mujoco.mj_jac(self._model, data, self._jac_p, self._jac_r, point, self._body)
+        error, jacobian = np.empty(5), np.empty((5, 5))
+        error[:3] = point - pose.position_m
+        jacobian[:3] = self._jac_p[:, :ARM]
+        turns = self._jac_r[:, :ARM]
+        error[3], jacobian[3] = _tilt(pose.tilt_rad, q[0], -rotation[:, 2], turns)
+        if pose.heading_rad is None:
+            error[4], jacobian[4] = q[4] - pose.roll_rad, np.eye(ARM)[4]
+        else:
+            error[4], jacobian[4] = _heading(pose.heading_rad, rotation[:, 0], turns)
+        return error, jacobian
+
+
+def _tilt(wanted: float, pan: float, down: NDArray, turns: NDArray) -> tuple[float, NDArray]:
+    """Error and gradient of the angle from straight down, outwards in the arm's plane."""
+    outward = np.array([np.cos(pan), -np.sin(pan), 0.0])
+    radial, drop = down @ outward, -down[2]
+    moved = np.cross(turns.T, down)  # (5, 3): how each joint turns the approach direction
+    d_radial, d_drop = moved @ outward, -moved[:, 2]
+    d_radial[0] = 0.0  # the plane turns with the shoulder
+    gradient = (drop * d_radial - radial * d_drop) / (radial**2 + drop**2)
+    return float(np.arctan2(radial, drop) - wanted), gradient
+
+
+def _heading(wanted: float, across: NDArray, turns: NDArray) -> tuple[float, NDArray]:
+    """Error and gradient of the heading, in the plane, of the direction in which the jaws open."""
+    x, y = across[0], across[1]
+    moved = np.cross(turns.T, across)
+    gradient = (x * moved[:, 1] - y * moved[:, 0]) / (x * x + y * y + 1e-9)
+    return float(np.angle(np.exp(1j * (np.arctan2(y, x) - wanted)))), gradient
