@@ -7,7 +7,6 @@ the arithmetic.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,7 +17,7 @@ from numpy.typing import NDArray
 
 from vibrissa.core.contract import CameraSpec, Channel, Contract, in_unit, joint_unit
 from vibrissa.core.episode import SOURCES, Step
-from vibrissa.core.errors import ContractError, DatasetError
+from vibrissa.core.errors import ContractError
 from vibrissa.core.units import JOINTS, Unit, from_rad, to_rad, unit_bounds
 
 STATE, ACTION = "observation.state", "action"
@@ -134,28 +133,22 @@ def columns_of(contract: Contract, rows: Sequence[Row]) -> dict[str, NDArray]:
     return columns
 
 
-def contract_of(dataset: Path | Mapping[str, Any], *, unit: Unit | None = None) -> Contract:
-    """The contract of a stored dataset, from its folder or from the dict of its info.json.
+def inferred_contract(info: Mapping[str, Any], unit: Unit | None = None) -> Contract:
+    """The contract of a dataset that carries none, from its info.json's names and shapes.
 
-    Ours carry it. For anybody else's it is inferred from names and shapes; the unit of the
-    joints is then `unit`, or "unknown" (see `joint_units.units_of`, which works it out).
-
-    Raises DatasetError for a folder without info.json or a contract that cannot be read.
+    `unit` is that of the joints where it is known (`joint_units.units_of` works it out).
     """
-    if isinstance(dataset, Mapping):
-        return _inferred(dataset, unit)
-    folder = Path(dataset)
-    ours = folder / OURS / CONTRACT_FILE
-    if ours.is_file():
-        try:
-            return Contract.from_dict(json.loads(ours.read_text(encoding="utf-8")))
-        except (ValueError, ContractError) as error:
-            raise DatasetError(f"{ours} cannot be read: {error}") from error
-    info = folder / "meta" / "info.json"
-    try:
-        return _inferred(json.loads(info.read_text(encoding="utf-8")), unit)
-    except (OSError, ValueError) as error:
-        raise DatasetError(f"{folder} is no LeRobot dataset: {info} cannot be read.") from error
+    features = info.get("features") or {}
+    robot = str(info.get("robot_type") or "unknown").removesuffix("_follower")
+    return Contract(
+        robot=robot,
+        state=_channels(features.get(STATE, {}), unit),
+        action=_channels(features.get(ACTION, {}), unit),
+        rate_hz=float(info.get("fps") or 0),
+        privileged=_channels(features.get(PRIVILEGED, {}), None),
+        cameras=camera_specs(features),
+        unit=unit or "unknown",
+    )
 
 
 def channel_names(feature: Mapping[str, Any]) -> tuple[str, ...]:
@@ -195,20 +188,6 @@ def _in_rad(contract: Contract, values: NDArray[np.floating]) -> NDArray[np.floa
 def _vector(channels: tuple[Channel, ...]) -> dict[str, Any]:
     names = [channel.name for channel in channels]
     return {"dtype": "float32", "shape": (len(names),), "names": names}
-
-
-def _inferred(info: Mapping[str, Any], unit: Unit | None) -> Contract:
-    features = info.get("features") or {}
-    robot = str(info.get("robot_type") or "unknown").removesuffix("_follower")
-    return Contract(
-        robot=robot,
-        state=_channels(features.get(STATE, {}), unit),
-        action=_channels(features.get(ACTION, {}), unit),
-        rate_hz=float(info.get("fps") or 0),
-        privileged=_channels(features.get(PRIVILEGED, {}), None),
-        cameras=camera_specs(features),
-        unit=unit or "unknown",
-    )
 
 
 def _channels(feature: Mapping[str, Any], unit: Unit | None) -> tuple[Channel, ...]:

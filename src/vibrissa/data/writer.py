@@ -2,7 +2,7 @@
 
 Schema, statistics, `meta/` and indices come from LeRobot. Only the rows are written here,
 because `LeRobotDataset.save_episode` sends every row through a Python function (to embed
-pictures, even where there are none): 220 ms an episode of 150 state-only rows, against 5 ms.
+pictures, even where there are none): 220 ms an episode of 150 state-only rows, against 20 ms.
 """
 
 from __future__ import annotations
