@@ -124,7 +124,7 @@ def test_whoever_stops_early_keeps_the_rows_and_the_arms_are_closed() -> None:
 def test_watchers_see_their_episode() -> None:
     tapes = {}
 
-    def watch(seed: int) -> list[Tape]:
+    def watch(seed: int, _arm: Arm) -> list[Tape]:
         return [tapes.setdefault(seed, Tape())]
 
     rows = list(evaluate(zero_setup(), [4, 8], watch))

@@ -64,8 +64,8 @@ def forest(summaries: Mapping[str, Summary]) -> str:
     return _svg(frame.width, frame.height, parts, "Success of each pilot with its 95 % interval")
 
 
-def curve(points: Sequence[Point], x_label: str, y_label: str) -> str:
-    """A falling loss: every point faint, their running mean over it, the y axis logarithmic."""
+def curve(points: Sequence[Point]) -> str:
+    """A falling loss over steps: every point faint, their running mean strong, the y axis log."""
     kept = [(x, y) for x, y in points if y > 0 and math.isfinite(y)]
     if len(kept) < 2:
         return ""
@@ -82,7 +82,7 @@ def curve(points: Sequence[Point], x_label: str, y_label: str) -> str:
     parts.append(_grid_x(frame, _round_steps(frame.x), ""))
     parts.append(_polyline(frame, xs, logs, "raw"))
     parts.append(_polyline(frame, xs, _running_mean(logs), "smooth"))
-    return _svg(frame.width, frame.height, parts, f"{y_label} over {x_label}")
+    return _svg(frame.width, frame.height, parts, "Loss over steps")
 
 
 def spawn_map(rows: Sequence[Row], landmarks: Mapping[str, Mapping[str, float]]) -> str:

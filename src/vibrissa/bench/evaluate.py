@@ -12,7 +12,7 @@ from vibrissa.core.episode import Episode, Observation, Start, Step
 from vibrissa.core.errors import VibrissaError
 from vibrissa.core.protocols import Arm, Observer, Pilot, Policy, Task
 
-Watch = Callable[[int], Sequence[Observer]]
+Watch = Callable[[int, Arm], Sequence[Observer]]
 
 
 @dataclass(frozen=True)
@@ -36,8 +36,8 @@ def evaluate(setup: Setup, seeds: Iterable[int], watch: Watch | None = None) -> 
     """One row for each seed, as the episodes end.
 
     A fault (NaN from the policy, an arm that cannot go on) ends its own episode and is a row of
-    its own, so that nothing breaks in silence. `watch(seed)` gives further observers of an
-    episode. Whoever stops early keeps the rows so far; arms are closed in any case.
+    its own, so that nothing breaks in silence. `watch(seed, arm)` gives further observers of
+    an episode. Whoever stops early keeps the rows so far; arms are closed in any case.
     """
     seats: dict[int, _Seat] = {}
 
@@ -47,7 +47,7 @@ def evaluate(setup: Setup, seeds: Iterable[int], watch: Watch | None = None) -> 
             seats[slot] = _Seat(arm, setup.make_task(), setup.make_pilot(arm), Meter(setup.name))
         seat = seats[slot]
         seat.meter.row = None
-        observers = [seat.meter, *(watch(seed) if watch else ())]
+        observers = [seat.meter, *(watch(seed, seat.arm) if watch else ())]
         return rollout(seat.arm, seat.pilot, seat.task, observers, seed=seed)
 
     episodes = run_many(seeds, start, setup.policy, slots=setup.slots)

@@ -115,7 +115,7 @@ def render(report: Report) -> str:
         "forest": charts.forest(everyone),
         "map": charts.spawn_map(report.rows, report.landmarks),
         "yaw": charts.yaw_chart(report.rows),
-        "curve": charts.curve(report.losses, "step", "loss"),
+        "curve": charts.curve(report.losses),
     }
     return env.get_template("report.html").render(
         title=report.title,
