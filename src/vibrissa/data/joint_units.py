@@ -67,7 +67,7 @@ def arms_of(names: Sequence[str]) -> tuple[ArmColumns, ...]:
 
 def units_of(recorded: NDArray[np.floating]) -> Units:
     """The unit of one arm's recorded joint positions, (N, 6) in `JOINTS` order."""
-    values: NDArray[np.float64] = np.asarray(recorded, np.float64)
+    values = np.asarray(recorded, np.float64)
     finite = values[np.isfinite(values).all(axis=1)]
     if len(finite) == 0:
         return Units("unknown", "there is no finite value", "none")
@@ -84,7 +84,7 @@ def _joint_of(name: str) -> tuple[str, int] | None:
     return (numbered[1], int(numbered[2]) - 1) if numbered else None
 
 
-def _ticks(values: NDArray[np.float64]) -> Units | None:
+def _ticks(values: NDArray[np.floating]) -> Units | None:
     whole = np.abs(values - np.round(values)).max() < 1e-3
     if not whole or values.min() < 0 or values.max() >= TICKS_A_TURN or values.max() <= 360:
         return None
@@ -95,7 +95,7 @@ def _ticks(values: NDArray[np.float64]) -> Units | None:
     return Units("ticks", told, "certain")
 
 
-def _lattice(values: NDArray[np.float64]) -> Units | None:
+def _lattice(values: NDArray[np.floating]) -> Units | None:
     """The unit whose lattice the five arm joints lie on, if there is one."""
     distinct = {joint: np.unique(values[:, i]) for i, joint in enumerate(JOINTS) if i != GRIPPER}
     distinct = {joint: v for joint, v in distinct.items() if len(v) >= FEWEST_VALUES}
@@ -117,7 +117,7 @@ def _lattice(values: NDArray[np.float64]) -> Units | None:
     return None
 
 
-def _range_ticks(distinct: NDArray[np.float64]) -> int | None:
+def _range_ticks(distinct: NDArray[np.floating]) -> int | None:
     """n such that every value is -100 + k·200/n with a whole k; None where none fits."""
     counts = np.arange(300, TICKS_A_TURN)
     few = distinct[np.linspace(0, len(distinct) - 1, 60).astype(int)]
@@ -128,7 +128,7 @@ def _range_ticks(distinct: NDArray[np.float64]) -> int | None:
     return None
 
 
-def _by_range(low: NDArray[np.float64], high: NDArray[np.float64]) -> Units:
+def _by_range(low: NDArray[np.floating], high: NDArray[np.floating]) -> Units:
     """What the ranges (6,) alone allow to say."""
     body = np.delete(np.stack([low, high]), GRIPPER, axis=1)
     most, gripper = float(np.abs(body).max()), float(high[GRIPPER])
@@ -144,11 +144,11 @@ def _by_range(low: NDArray[np.float64], high: NDArray[np.float64]) -> Units:
     return Units("deg", f"{seen}, which fits LeRobot's default, degrees", "a guess")
 
 
-def _on(multiples: NDArray[np.float64]) -> bool:
+def _on(multiples: NDArray[np.floating]) -> bool:
     return float(_off(multiples).max()) < OFF_LATTICE
 
 
-def _off(multiples: NDArray[np.float64]) -> NDArray[np.float64]:
+def _off(multiples: NDArray[np.floating]) -> NDArray[np.floating]:
     return np.abs(multiples - np.round(multiples))
 
 
