@@ -1,0 +1,199 @@
+"""From a checkpoint to a Policy: rad in, rad out, the saved processors applied exactly once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from lerobot.policies.act.configuration_act import ACTConfig
+from lerobot.utils.constants import OBS_ENV_STATE, OBS_STATE
+from numpy.typing import NDArray
+from torch import Tensor
+
+from vibrissa.core.contract import Contract, in_unit, require_match
+from vibrissa.core.episode import Observation
+from vibrissa.core.errors import CheckpointError, ContractError, PolicyFault, UsageError
+from vibrissa.core.units import JOINTS, Unit, from_rad, to_rad
+from vibrissa.learn.act import Learner, camera_name, used_contract
+from vibrissa.learn.checkpoint import load_learner, stored_contract
+from vibrissa.learn.run import pretrained_folder
+
+
+class CheckpointPolicy:
+    """A trained policy, for `slots` observations at a time.
+
+    `contract` is the checkpoint's own, in stored units (degrees for an SO-101); `horizon` is
+    how many actions of a chunk it was made to execute.
+    """
+
+    history = 0
+
+    def __init__(self, learner: Learner, contract: Contract, *, slots: int, device: str):
+        if slots < 1:
+            raise UsageError(f"{slots} slots: a policy needs at least one.")
+        self.contract, self.slots = contract, slots
+        self._learner, self._device = learner, device
+        self._unit: Unit | None = _joint_unit(contract)
+        config: ACTConfig = learner.policy.config
+        self.horizon, self.chunk = config.n_action_steps, config.chunk_size
+        self._privileged: NDArray[np.int64] | None = None
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """The LeRobot keys that it is fed."""
+        return tuple(self._learner.policy.config.input_features or {})
+
+    @property
+    def picture(self) -> tuple[int, int] | None:
+        """The (height, width) to which its preprocessor resizes pictures, if it does."""
+        for step in self._learner.preprocessor.steps:
+            size = getattr(step, "resize_size", None)  # of LeRobot's ImageCropResizeProcessorStep
+            if size:
+                return (size[0], size[1])
+        return None
+
+    def fit(self, arm: Contract) -> None:
+        """Get ready for an arm with this contract, whose privileged channels may be more.
+
+        Raises ContractError with every difference where it is another arm.
+        """
+        stored = in_unit(arm, self._unit) if self._unit and _joint_unit(arm) else arm
+        require_match(self.contract, stored, "the checkpoint", f"the arm {arm.robot}")
+        names = [channel.name for channel in arm.privileged]
+        wanted = [names.index(channel.name) for channel in self.contract.privileged]
+        self._privileged = np.array(wanted, np.int64)
+
+    def reset(self, slots: Sequence[int]) -> None:
+        """Nothing is kept between two chunks, so that slots cannot disturb each other."""
+        self._learner.policy.reset()
+
+    def act(self, observations: Sequence[Observation]) -> NDArray[np.float32]:
+        """Chunks (B, K, A) in rad for B = `slots` observations in rad.
+
+        Raises PolicyFault for another number of observations, an observation that does not
+        have what the checkpoint needs, and for actions that are not finite.
+        """
+        if len(observations) != self.slots:
+            raise PolicyFault(f"{len(observations)} observations for {self.slots} slots.")
+        chunks = self.predict(self._batch(observations)).numpy()
+        return to_rad(chunks, self._unit) if self._unit else chunks
+
+    def predict(self, batch: Mapping[str, Tensor]) -> Tensor:
+        """Chunks (B, K, A) in stored units for a batch in stored units, pictures in 0..1."""
+        with torch.inference_mode():
+            ready = self._learner.preprocessor(dict(batch))
+            chunks = self._learner.policy.predict_action_chunk(ready)  # (B, K, A), normalised
+            actions = self._learner.postprocessor(chunks.flatten(0, 1))
+            actions = actions.unflatten(0, chunks.shape[:2]).float().cpu()
+        wanted = (len(batch[OBS_STATE]), self.chunk, len(self.contract.action))
+        if tuple(actions.shape) != wanted:
+            raise PolicyFault(f"actions of shape {tuple(actions.shape)}; wanted {wanted}.")
+        if not actions.isfinite().all():
+            raise PolicyFault("the policy gave NaN or infinity; is an input far out of range?")
+        return actions
+
+    def _batch(self, observations: Sequence[Observation]) -> dict[str, Tensor]:
+        state = np.stack([o.state for o in observations])  # (B, S)
+        if state.shape[1] != len(self.contract.state):
+            raise PolicyFault(
+                f"a state of {state.shape[1]} numbers; wanted {len(self.contract.state)}."
+            )
+        if self._unit:
+            state = from_rad(state, self._unit)
+        batch = {OBS_STATE: torch.from_numpy(state)}
+        config: ACTConfig = self._learner.policy.config
+        if config.env_state_feature:
+            batch[OBS_ENV_STATE] = torch.from_numpy(self._environment(observations, state))
+        for key in config.image_features:
+            pictures = np.stack([self._picture(o, camera_name(key)) for o in observations])
+            batch[key] = torch.from_numpy(pictures).permute(0, 3, 1, 2).float() / 255
+        return batch
+
+    def _environment(
+        self, observations: Sequence[Observation], state: NDArray[np.float32]
+    ) -> NDArray[np.float32]:
+        """The privileged channels (B, P) in the checkpoint's order; without any, the state."""
+        count = len(self.contract.privileged)
+        if count == 0:
+            return state
+        given = np.stack([o.privileged for o in observations])
+        if self._privileged is not None and given.shape[1] > self._privileged.max(initial=0):
+            given = given[:, self._privileged]
+        if given.shape[1] != count:
+            raise PolicyFault(f"{given.shape[1]} privileged channels; wanted {count}.")
+        return given.astype(np.float32)
+
+    def _picture(self, observation: Observation, name: str) -> NDArray[np.uint8]:
+        camera = self.contract.camera(name)
+        if name not in observation.images:
+            have = ", ".join(observation.images) or "none"
+            raise PolicyFault(f"no picture of camera {name!r}. There is: {have}.")
+        picture = observation.images[name]
+        if picture.shape != (camera.height, camera.width, 3) or picture.dtype != np.uint8:
+            raise PolicyFault(
+                f"camera {name!r} gave {picture.shape} {picture.dtype}; "
+                f"wanted ({camera.height}, {camera.width}, 3) uint8."
+            )
+        return picture
+
+
+def load_policy(
+    checkpoint: Path, *, slots: int = 1, device: str = "cpu", dataset: Contract | None = None
+) -> CheckpointPolicy:
+    """The policy of a run folder (its last checkpoint), a checkpoint, or a pretrained_model.
+
+    A checkpoint that stock LeRobot wrote has no contract; it is then taken from the dataset
+    that it names, or from `dataset`. Raises CheckpointError, in one line, for whatever is
+    missing, truncated or does not fit together.
+    """
+    pretrained = pretrained_folder(checkpoint)
+    learner = load_learner(pretrained, device)
+    contract = stored_contract(pretrained) or dataset
+    if contract is None:
+        raise CheckpointError(
+            f"{pretrained} has no contract, and the dataset it was trained on is not where its "
+            "train_config.json says. Name that dataset: --dataset PATH."
+        )
+    config = learner.policy.config
+    return CheckpointPolicy(
+        learner, _checked(contract, config, pretrained), slots=slots, device=device
+    )
+
+
+def check(policy: CheckpointPolicy, arm: Contract) -> None:
+    """Make `policy` ready for this arm, or raise ContractError with all that differs."""
+    policy.fit(arm)
+
+
+def _checked(contract: Contract, config: ACTConfig, pretrained: Path) -> Contract:
+    """The part of `contract` that the network uses. Raises CheckpointError where sizes differ."""
+    wanted = tuple(config.input_features or {})
+    try:
+        cameras = tuple(contract.camera(camera_name(key)) for key in config.image_features)
+    except ContractError as error:
+        raise CheckpointError(f"{pretrained}: contract and network differ: {error}") from error
+    used = replace(used_contract(contract, wanted), cameras=cameras)
+    sizes = [
+        ("state", config.robot_state_feature, len(used.state)),
+        ("action", config.action_feature, len(used.action)),
+        ("environment", config.env_state_feature, len(used.privileged or used.state)),
+    ]
+    for what, feature, count in sizes:
+        if feature is not None and feature.shape[0] != count:
+            raise CheckpointError(
+                f"{pretrained}: the network's {what} has {feature.shape[0]} numbers, the "
+                f"contract's {count}: this is not the contract it was trained under."
+            )
+    return used
+
+
+def _joint_unit(contract: Contract) -> Unit | None:
+    """The unit to convert from and to; None where these are not the joints of one SO-101.
+
+    Other arms keep the numbers that they have.
+    """
+    names = tuple(channel.name.removesuffix(".pos") for channel in contract.state)
+    return None if names != JOINTS or contract.unit == "unknown" else contract.unit

@@ -1,0 +1,71 @@
+"""What is checked before a long run, so that it does not fail at its end."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from vibrissa.core.errors import DatasetError, UsageError
+from vibrissa.learn.act import Features, Stats, inputs_of, safe_stats
+from vibrissa.learn.recipes import Recipe
+
+
+def device_named(asked: str) -> str:
+    """The device to train on: "auto" takes a GPU where there is one.
+
+    Raises UsageError for a device that is not there; there is no silent change to another.
+    """
+    if asked == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if asked == "cpu":
+        return asked
+    try:
+        if torch.tensor(0, device=asked).device.type in ("cuda", "mps"):
+            return asked
+    except (RuntimeError, AssertionError):
+        pass  # torch's way to say that there is none; said in our words below
+    have = ["cpu"] + [f"cuda:{i}" for i in range(torch.cuda.device_count())]
+    raise UsageError(f"no device {asked!r} here. There is: {', '.join(have)}; or auto.")
+
+
+def check_dataset(recipe: Recipe, features: Features, stats: Stats, frames: int) -> list[str]:
+    """Raise DatasetError where this recipe cannot train on this dataset; else the warnings."""
+    if frames < 1:
+        raise DatasetError("the dataset has no frames.")
+    used = {k: features[k] for k in (*inputs_of(recipe, features), "action")}
+    return safe_stats(used, stats)[1]
+
+
+def check_disk(folder: Path, model_bytes: int, recipe: Recipe) -> None:
+    """Raise UsageError where the checkpoints to be kept would not fit on the disk.
+
+    A checkpoint holds the weights and two moments of each; one more is being written.
+    """
+    count = min(recipe.keep, recipe.steps // (recipe.save_every or recipe.steps) + 1) + 1
+    need = count * (3 * model_bytes + 1_000_000)
+    while not folder.exists():
+        folder = folder.parent
+    free = shutil.disk_usage(folder).free
+    if need > free:
+        raise UsageError(
+            f"{count} checkpoints need {_mb(need)} and {folder} has {_mb(free)} left. "
+            "Free some space, or give a smaller --keep."
+        )
+
+
+def check_resume(manifest: Mapping[str, Any], dataset_digest: str) -> None:
+    """Raise UsageError where a run would go on with other data than it began with."""
+    began = manifest.get("dataset", {}).get("digest")
+    if began != dataset_digest:
+        raise UsageError(
+            f"the dataset has changed since this run began (digest {began}, now "
+            f"{dataset_digest}). Start a new run with --out."
+        )
+
+
+def _mb(count: int) -> str:
+    return f"{count / 1e6:,.0f} MB"

@@ -1,0 +1,75 @@
+"""Loading weights, with proof that every one of them came from the file.
+
+LeRobot loads with `strict=False`: what is missing keeps its random numbers, and nobody is told.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor, nn
+
+from vibrissa.core.errors import CheckpointError
+
+WEIGHTS = "model.safetensors"
+
+
+def load_weights(model: nn.Module, folder: Path) -> None:
+    """Fill every parameter and buffer of `model` from `folder`/model.safetensors.
+
+    A name that is not in the file is fine only if it shares its memory with one that is (tied
+    weights). Raises CheckpointError, naming what is missing, unexpected, of another shape or
+    not finite, and for a file that is absent or cut short. Pickles are never read.
+    """
+    stored = _read(folder)
+    wanted = model.state_dict(keep_vars=True)
+    _check_names(wanted, stored, folder)
+    with torch.no_grad():
+        for name, tensor in stored.items():
+            wanted[name].copy_(tensor)
+
+
+def _read(folder: Path) -> dict[str, Tensor]:
+    file = folder / WEIGHTS
+    if not file.is_file():
+        pickles = [p.name for p in folder.glob("*") if p.suffix in (".bin", ".pt", ".pth", ".ckpt")]
+        also = f" ({', '.join(pickles)} is a pickle, which is never loaded)" if pickles else ""
+        raise CheckpointError(f"no {WEIGHTS} in {folder}{also}.")
+    try:
+        with safe_open(file, framework="pt") as stored:
+            return {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(f"{file} is truncated or no safetensors file: {error}.") from error
+
+
+def _check_names(wanted: dict[str, Tensor], stored: dict[str, Tensor], folder: Path) -> None:
+    filled = {_place(wanted[name]) for name in stored if name in wanted}
+    missing = [n for n, t in wanted.items() if n not in stored and _place(t) not in filled]
+    unexpected = [name for name in stored if name not in wanted]
+    shapes = [
+        f"{n} {tuple(stored[n].shape)} instead of {tuple(t.shape)}"
+        for n, t in wanted.items()
+        if n in stored and stored[n].shape != t.shape
+    ]
+    broken = [n for n, t in stored.items() if t.is_floating_point() and not t.isfinite().all()]
+    troubles = {
+        "missing": missing,
+        "unexpected": unexpected,
+        "of another shape": shapes,
+        "not finite": broken,
+    }
+    told = [f"{len(names)} {what}: {_some(names)}" for what, names in troubles.items() if names]
+    if told:
+        raise CheckpointError(f"the weights in {folder / WEIGHTS} do not fit: {'; '.join(told)}.")
+
+
+def _place(tensor: Tensor) -> tuple[object, ...]:
+    """Where a tensor lives: two names with one place are one weight."""
+    storage = tensor.untyped_storage().data_ptr()
+    return storage, tensor.storage_offset(), tensor.shape, tuple(tensor.stride())
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
