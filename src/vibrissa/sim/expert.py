@@ -7,6 +7,7 @@ anew for every episode, and in noise on what is sent, from which the next plan r
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -26,11 +27,14 @@ Joints = NDArray[np.float64]
 
 OPEN_RAD, CLOSED_RAD = 0.75, 0.0
 PAD_M = 0.0079  # from the gripper's middle to the static pad's face
-CLEAR_M = 0.004  # between that pad and the object, before the jaws close
+CLEAR_M = 0.005  # between that pad and the object, before the jaws close
 FINGER_M = 0.0064  # the fingers end this far below the tip
 FLOOR_M = 0.003  # and stay this far above the table
 SAFE_M = 0.05  # below this height of the tip the arm rises before it goes sideways
 SLIPPED_M, SLIPPED_RAD = 0.010, 0.20  # an object that moved this much is approached again
+STIRRED_M, STIRRED_RAD = 0.002, 0.03  # one that moved this much needs a new grasp
+NEAR: tuple[Phase, ...] = ("descend", "close")  # where there are millimetres to spare, not more,
+NEAR_NOISE = 0.3  # this share of the noise is added
 CARRIED_M = 0.030  # an object farther from the tip than this beyond its own size was lost
 
 
@@ -117,7 +121,8 @@ class Expert(Unasking):
         while not self._path:
             self._enter(self._next(truth), truth)
         self._at = self._path.popleft()
-        action = self._at + self._rng.normal(0.0, 1.0, 6) * self._noise_rad
+        noise = self._noise_rad * (NEAR_NOISE if self._phase in NEAR else 1.0)
+        action = self._at + self._rng.normal(0.0, 1.0, 6) * noise
         return Decision(np.clip(action, LOW_RAD, HIGH_RAD).astype(np.float32), "script")
 
     def _next(self, truth: Any) -> Phase:
@@ -138,14 +143,20 @@ class Expert(Unasking):
 
     def _is_lost(self, truth: Any) -> bool:
         """Whether the object is no longer where this phase needs it."""
-        if self._phase == "descend" and self._grip is not None:
-            moved = np.linalg.norm(truth["object_position"][:2] - self._grip.place[:2])
-            turned = _wrap(truth["object_yaw"] - self._grip.yaw_rad, self._cfg.object.symmetry)
-            return bool(moved > SLIPPED_M or abs(turned) > SLIPPED_RAD)
+        if self._phase == "descend":
+            return self._has_moved(truth, SLIPPED_M, SLIPPED_RAD)
         if self._phase in ("lift", "carry") or (self._phase == "rest" and self._cfg.tray is None):
             away = np.linalg.norm(truth["object_position"] - truth["tip_position"])
             return bool(away > CARRIED_M + self._half[0])
         return False
+
+    def _has_moved(self, truth: Any, most_m: float, most_rad: float) -> bool:
+        """Whether the object has left the pose that the grasp was chosen for."""
+        if self._grip is None:
+            return False
+        moved = np.linalg.norm(truth["object_position"][:2] - self._grip.place[:2])
+        turned = _wrap(truth["object_yaw"] - self._grip.yaw_rad, self._cfg.object.symmetry)
+        return bool(moved > most_m or abs(turned) > most_rad)
 
     def _is_delivered(self, truth: Any) -> bool:
         tray = self._cfg.tray
@@ -174,6 +185,8 @@ class Expert(Unasking):
 
     def _hover(self, truth: Any) -> None:
         self._grip = self._choose_grip(truth)
+        if self._grip is None:
+            return self._enter("rest", truth)
         above = self._grasp_pose(self._grip, self._style.hover_m)
         x, y, z = above.position_m
         aside = self._style.aside_m
@@ -184,7 +197,10 @@ class Expert(Unasking):
 
     def _descend(self, truth: Any) -> None:
         """Straight down in four pieces, with the object's pose as it is now."""
-        self._grip = self._choose_grip(truth)
+        if self._grip is None or self._has_moved(truth, STIRRED_M, STIRRED_RAD):
+            self._grip = self._choose_grip(truth)
+        if self._grip is None:
+            return self._enter("rest", truth)
         for share in (0.75, 0.5, 0.25, 0.0):
             pose = self._grasp_pose(self._grip, share * self._style.hover_m)
             guess = self._grip.hovering if share == 0.75 else self._end
@@ -199,18 +215,18 @@ class Expert(Unasking):
 
     def _lift(self, truth: Any) -> None:
         tip = truth["tip_position"]
-        height = max(self._style.lift_m, 0.095 if self._cfg.tray is None else 0.0)
+        height = self._style.lift_m + (0.045 if self._cfg.tray is None else 0.0)
         for share in (0.5, 1.0):
             z = tip[2] + share * max(height - tip[2], 0.0)
             pose = self._held_pose((tip[0], tip[1], z), truth)
-            self._go(np.append(self._solve_any(pose, self._end), CLOSED_RAD))
+            self._go(np.append(self._solve(pose, self._end), CLOSED_RAD))
 
     def _carry(self, truth: Any) -> None:
         tray = self._cfg.tray
         assert tray is not None
         x, y = np.add(tray.centre_m, self._style.drop_aside_m)
         pose = self._held_pose((float(x), float(y), self._style.drop_m), truth)
-        q = self._solve_any(pose, self._guess_at(x, y))
+        q = self._solve(pose, self._guess_at(x, y))
         self._go(np.append(q, CLOSED_RAD))
         self._stay(0.15)
 
@@ -222,13 +238,13 @@ class Expert(Unasking):
     def _retreat(self, truth: Any) -> None:
         tip = truth["tip_position"]
         pose = self._held_pose((tip[0], tip[1], tip[2] + 0.03), truth)
-        self._go(np.append(self._solve_any(pose, self._end), OPEN_RAD))
+        self._go(np.append(self._solve(pose, self._end), OPEN_RAD))
         self._stay(0.3)
 
     def _rest(self, truth: Any) -> None:
         self._stay(0.5)
 
-    def _choose_grip(self, truth: Any) -> Grip:
+    def _choose_grip(self, truth: Any) -> Grip | None:
         """Across the object's short side, with the least tilt, then the least roll."""
         place, yaw = truth["object_position"].copy(), truth["object_yaw"]
         best: tuple[tuple[float, float], Grip] | None = None
@@ -243,9 +259,7 @@ class Expert(Unasking):
             cost = (abs(tilt), abs(float(q[4])))
             if best is None or cost < best[0]:
                 best = cost, replace(grip, tilt_rad=tilt, hovering=hovering)
-        if best is None:
-            raise ArmFault(f"no grasp within reach for the object at {np.round(place, 3)}.")
-        return best[1]
+        return best[1] if best else None
 
     def _grasp_pose(self, grip: Grip, above_m: float) -> Pose:
         """The jaws round the object, or `above_m` higher; the static pad keeps its clearance."""
@@ -267,19 +281,13 @@ class Expert(Unasking):
         return Pose(tip_m, tilt, None, roll_rad=float(self._end[4]))
 
     def _solve(self, pose: Pose, guess: Joints) -> Joints:
-        q = self._reach.solve(pose, guess)
-        if q is None:
-            raise ArmFault(f"no joint angles for {pose}.")
-        return q
-
-    def _solve_any(self, pose: Pose, guess: Joints) -> Joints:
         """The pose with its own tilt, or else with the least that can be reached."""
         q = self._reach.solve(pose, guess)
         if q is not None:
             return q
         found = self._reach.least_tilt([pose], guess)
         if found is None:
-            raise ArmFault(f"no joint angles for {pose}.")
+            raise ArmFault(f"the tip cannot reach {np.round(pose.position_m, 3).tolist()} m.")
         return found[1][0]
 
     def _first_guess(self, truth: Any) -> Joints:
@@ -311,4 +319,4 @@ class Expert(Unasking):
 
 def _wrap(angle: float, symmetry: int) -> float:
     """`angle` (rad) brought next to 0, for a thing that looks the same after 1/symmetry turn."""
-    return float(np.angle(np.exp(1j * symmetry * angle)) / symmetry)
+    return math.remainder(angle, 2 * math.pi / symmetry)

@@ -105,10 +105,10 @@ def _simplify(mesh: Mesh, faces: int) -> Mesh:
     vertices, triangles = cluster(mesh, GRID_M)
     if len(triangles) <= faces:
         return vertices, triangles
-    vertices, triangles = fast_simplification.simplify(
-        vertices, triangles, target_reduction=1 - faces / len(triangles)
+    simpler = fast_simplification.simplify(
+        vertices.astype(np.float64), triangles, target_reduction=1 - faces / len(triangles)
     )
-    return vertices.astype(np.float32), triangles.astype(np.int32)
+    return simpler[0].astype(np.float32), simpler[1].astype(np.int32)
 
 
 def _digest() -> str:

@@ -34,7 +34,7 @@ def draw(
 
 
 class Canvas:
-    """An offscreen framebuffer with a model's meshes loaded. It belongs to the thread that made it."""
+    """An offscreen framebuffer with a model's meshes loaded; it belongs to the thread it is made in."""
 
     def __init__(self, model: mujoco.MjModel):
         trouble = gl.trouble()
@@ -85,7 +85,8 @@ class Canvas:
             raise ArmFault(f"no camera {camera!r} in this scene. There is: {', '.join(names)}.")
         if not (0 < width <= self._most[0] and 0 < height <= self._most[1]):
             raise ArmFault(
-                f"a picture of {width} x {height}; from 1 x 1 to {self._most[0]} x {self._most[1]} can be drawn."
+                f"a picture of {width} x {height}; what can be drawn is 1 x 1 to "
+                f"{self._most[0]} x {self._most[1]}."
             )
 
 

@@ -8,6 +8,7 @@ soft wish for verticality then spoils the place. So the tilt is searched for, sm
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -20,7 +21,7 @@ from vibrissa.sim.scene import ContactCfg, ServoCfg
 
 ARM = 5  # joints before the gripper
 CLOSE_M, CLOSE_RAD = 2e-4, 2e-3
-STEPS = 25
+STEPS, STUCK_RAD = 15, 1e-3
 MARGIN_RAD = 0.02  # kept from the joint limits
 TILTS_RAD = np.radians([0, 3, -3, 6, -6, 9, -9, *range(12, 75, 3)])
 
@@ -62,7 +63,9 @@ class Reach:
             scaled = jacobian.T @ jacobian + 1e-6 * np.eye(ARM)
             step = np.linalg.solve(scaled, jacobian.T @ error)
             step *= min(1.0, 0.4 / (np.abs(step).max() + 1e-12))
-            q = np.clip(q - step, low, high)
+            before, q = q, np.clip(q - step, low, high)
+            if np.abs(q - before).max() < STUCK_RAD:  # held up by a limit
+                return None
         return None
 
     def least_tilt(
@@ -111,18 +114,23 @@ class Reach:
 
 def _tilt(wanted: float, pan: float, down: NDArray, turns: NDArray) -> tuple[float, NDArray]:
     """Error and gradient of the angle from straight down, outwards in the arm's plane."""
-    outward = np.array([np.cos(pan), -np.sin(pan), 0.0])
+    outward = np.array([math.cos(pan), -math.sin(pan), 0.0])
     radial, drop = down @ outward, -down[2]
-    moved = np.cross(turns.T, down)  # (5, 3): how each joint turns the approach direction
+    moved = turns.T @ _cross(down)  # (5, 3): how each joint turns the approach direction
     d_radial, d_drop = moved @ outward, -moved[:, 2]
     d_radial[0] = 0.0  # the plane turns with the shoulder
     gradient = (drop * d_radial - radial * d_drop) / (radial**2 + drop**2)
-    return float(np.arctan2(radial, drop) - wanted), gradient
+    return math.atan2(radial, drop) - wanted, gradient
 
 
 def _heading(wanted: float, across: NDArray, turns: NDArray) -> tuple[float, NDArray]:
     """Error and gradient of the heading, in the plane, of the direction in which the jaws open."""
     x, y = across[0], across[1]
-    moved = np.cross(turns.T, across)
+    moved = turns.T @ _cross(across)
     gradient = (x * moved[:, 1] - y * moved[:, 0]) / (x * x + y * y + 1e-9)
-    return float(np.angle(np.exp(1j * (np.arctan2(y, x) - wanted)))), gradient
+    return math.remainder(math.atan2(y, x) - wanted, 2 * math.pi), gradient
+
+
+def _cross(v: NDArray) -> NDArray:
+    """The matrix with `a @ matrix` the cross product of row a and v; numpy's own is slow."""
+    return np.array([[0.0, -v[2], v[1]], [v[2], 0.0, -v[0]], [-v[1], v[0], 0.0]])

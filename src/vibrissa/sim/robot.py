@@ -45,7 +45,7 @@ def so101(servo: ServoCfg, contact: ContactCfg, *, full_meshes: bool = False) ->
 
 
 def _dress(spec: Any, full_meshes: bool) -> None:
-    """Drop the collision shapes, and unless `full_meshes` put light ones on, one a link and colour."""
+    """Drop the collision shapes; unless `full_meshes`, wear light ones, one a link and colour."""
     worn: dict[tuple[str, str], list[meshes.Mesh]] = {}
     light = {} if full_meshes else meshes.light()
     for geom in list(spec.geoms):
@@ -116,7 +116,7 @@ def _add_contacts(spec: Any, contact: ContactCfg) -> None:
 
 
 def _in_moving_jaw(centre: Any, half: Any) -> tuple[NDArray, NDArray]:
-    """A box given in the gripper's frame, in that of the moving jaw at 0 rad (turned 90° about x)."""
+    """A box of the gripper's frame in that of the moving jaw at 0 rad (turned 90 degrees about x)."""
     x, y, z = centre
     return np.array([x - 0.0202, z + 0.0234, 0.0188 - y]), np.array([half[0], half[2], half[1]])
 

@@ -50,7 +50,7 @@ class CameraCfg:
 
 @dataclass(frozen=True)
 class ObjectCfg:
-    """A box to be moved. `symmetry`: how many yaws within a turn look the same (2 brick, 4 cube)."""
+    """A box to be moved. `symmetry`: how many yaws of a turn look the same (2 brick, 4 cube)."""
 
     name: str
     half_size_m: Triple
@@ -129,8 +129,8 @@ class SceneCfg:
         substeps = self.physics_hz / self.rate_hz if self.rate_hz > 0 else 0
         if substeps < 1 or abs(substeps - round(substeps)) > 1e-9:
             raise ContractError(
-                f"a tick of 1/{self.rate_hz:g} s is {substeps:g} substeps of 1/{self.physics_hz:g} s; "
-                "it must be a whole number of them. Choose a rate that divides the physics rate."
+                f"a tick of 1/{self.rate_hz:g} s is {substeps:g} substeps of "
+                f"1/{self.physics_hz:g} s; it must be a whole number of them. Choose a rate that divides the physics rate."
             )
         names = [camera.name for camera in self.cameras]
         if len(set(names)) != len(names):

@@ -40,7 +40,7 @@ CUBE = ObjectCfg("cube", (0.015, 0.015, 0.015), 0.030, symmetry=4, friction=0.5)
 
 @dataclass(frozen=True)
 class TaskCfg:
-    """One task: its scene, where its object may start (the first site is the usual one), its length."""
+    """One task: its scene, where its object may start (the usual site first), its length."""
 
     scene: SceneCfg
     sites: Mapping[str, SpawnCfg]
