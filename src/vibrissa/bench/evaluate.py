@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass
 
 from vibrissa.bench.outcomes import Row, Spawn
@@ -32,7 +32,10 @@ class Setup:
     slots: int = 1
 
 
-def evaluate(setup: Setup, seeds: Iterable[int], watch: Watch | None = None) -> Iterator[Row]:
+Rows = Generator[Row, None, None]
+
+
+def evaluate(setup: Setup, seeds: Iterable[int], watch: Watch | None = None) -> Rows:
     """One row for each seed, as the episodes end.
 
     A fault (NaN from the policy, an arm that cannot go on) ends its own episode and is a row of
@@ -55,9 +58,7 @@ def evaluate(setup: Setup, seeds: Iterable[int], watch: Watch | None = None) -> 
         for finished in episodes:
             yield _row(finished, seats[finished.slot])
     finally:
-        close = getattr(episodes, "close", None)
-        if close is not None:
-            close()
+        episodes.close()  # type: ignore[attr-defined]
         for seat in seats.values():
             seat.arm.close()
 

@@ -6,12 +6,11 @@ import multiprocessing
 import queue
 import signal
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from multiprocessing.process import BaseProcess
 from typing import Any
 
-from vibrissa.bench.evaluate import Setup, evaluate
-from vibrissa.bench.outcomes import Row
+from vibrissa.bench.evaluate import Rows, Setup, evaluate
 from vibrissa.core.errors import VibrissaError
 
 POLL_S = 1.0
@@ -23,9 +22,7 @@ def worth(episodes: int, cores: int) -> int:
     return max(1, min(cores, episodes // WORTH_IT))
 
 
-def evaluate_in_workers(
-    build: Callable[[], Setup], seeds: Sequence[int], workers: int
-) -> Iterator[Row]:
+def evaluate_in_workers(build: Callable[[], Setup], seeds: Sequence[int], workers: int) -> Rows:
     """As `evaluate`, in `workers` processes; `build` is called in each and must be picklable.
 
     An episode depends on its seed alone, so the rows are those of one process in another order.
@@ -55,7 +52,7 @@ def evaluate_in_workers(
             channel.close()
 
 
-def _collect(done: Any, team: Sequence[BaseProcess], expected: int) -> Iterator[Row]:
+def _collect(done: Any, team: Sequence[BaseProcess], expected: int) -> Rows:
     rows = 0
     while rows < expected:
         try:

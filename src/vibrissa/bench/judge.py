@@ -1,0 +1,69 @@
+"""Judging in use: a bar, worker processes where they pay, and only the seeds still to be done."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import closing
+from functools import partial
+from pathlib import Path
+
+from vibrissa.bench.evaluate import Rows, Setup, evaluate
+from vibrissa.bench.films import film_into
+from vibrissa.bench.outcomes import Row
+from vibrissa.bench.setups import Place, scripted
+from vibrissa.bench.workers import evaluate_in_workers, worth
+from vibrissa.show.progress import progress
+
+BESIDE = ("expert", "zero")
+
+
+def judge(
+    setup: Setup,
+    seeds: Sequence[int],
+    *,
+    known: Iterable[Row] = (),
+    keep: Callable[[Row], None] = lambda _: None,
+    video: Path | None = None,
+    place: Place | None = None,
+) -> list[Row]:
+    """The rows of `setup` for all `seeds`, in their order.
+
+    known: rows of an earlier call; their seeds are not tried again. keep: called with every new
+    row at once, so that an interruption loses nothing. video: leave films there. place: where a
+    scripted pilot's worker processes find their arm; without it, all happens in this process.
+    """
+    rows = {row.seed: row for row in known if row.pilot == setup.name}
+    todo = [seed for seed in seeds if seed not in rows]
+    told = progress(f"judging {setup.name}", len(seeds), "episodes")
+    with told as tell, closing(_rows(setup, todo, video, place)) as fresh:
+        tell(len(seeds) - len(todo), "")
+        for row in fresh:
+            keep(row)
+            rows[row.seed] = row
+            done = [rows[s] for s in seeds if s in rows]
+            tell(len(done), f"{sum(r.success for r in done)} solved")
+    return [rows[seed] for seed in seeds]
+
+
+def judge_beside(
+    place: Place,
+    seeds: Sequence[int],
+    *,
+    known: Iterable[Row] = (),
+    keep: Callable[[Row], None] = lambda _: None,
+) -> dict[str, list[Row]]:
+    """Expert and zero pilot on the same seeds: what can be reached here, and what is a gift."""
+    known = list(known)
+    bare = Place(place.task, place.scene)  # neither of them looks
+    return {
+        name: judge(scripted(bare, name), seeds, known=known, keep=keep, place=bare)
+        for name in BESIDE
+    }
+
+
+def _rows(setup: Setup, seeds: Sequence[int], video: Path | None, place: Place | None) -> Rows:
+    workers = worth(len(seeds), os.cpu_count() or 1)
+    if workers > 1 and place is not None and video is None:
+        return evaluate_in_workers(partial(scripted, place, setup.name), seeds, workers)
+    return evaluate(setup, seeds, film_into(video) if video is not None else None)
