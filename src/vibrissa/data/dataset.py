@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from vibrissa.core.contract import Contract
 from vibrissa.core.errors import ContractError, DatasetError
-from vibrissa.core.units import Unit
+from vibrissa.core.units import UNITS, Unit
 from vibrissa.data import layout
 from vibrissa.data.features import (
     CONTRACT_FILE,
@@ -93,6 +93,11 @@ class Dataset:
         """The columns that the data files really have (videos are no columns)."""
         return tuple(self._schema.names)
 
+    @property
+    def numbers(self) -> tuple[str, ...]:
+        """The columns of numbers: no stored pictures, no text."""
+        return tuple(name for name in self.columns if self._is_number(name))
+
     def column(self, name: str) -> NDArray:
         """One column of all episodes in order: (N,) or (N, D).
 
@@ -110,7 +115,7 @@ class Dataset:
 
     def rows(self, episode: int) -> slice:
         """Which rows of a column belong to `episode`. Raises DatasetError with those there are."""
-        spans = self._spans
+        spans = self.spans
         if episode not in spans:
             known = f"0 to {max(spans)}" if spans else "none"
             raise DatasetError(f"{self.root} has no episode {episode}. There is: {known}.")
@@ -119,7 +124,7 @@ class Dataset:
     def episode(self, episode: int) -> dict[str, NDArray]:
         """Every column of one episode, stored pictures left out."""
         rows = self.rows(episode)
-        return {name: self.column(name)[rows] for name in self.columns if self._is_number(name)}
+        return {name: self.column(name)[rows] for name in self.numbers}
 
     def instruction(self, episode: int) -> str:
         tasks = next(row.tasks for row in self.episodes if row.index == episode)
@@ -140,8 +145,7 @@ class Dataset:
         """The unit on which all SO-101 arms of the state agree, worked out from the values."""
         arms = arms_of(channel_names(self.features.get(STATE, {})))
         found = {units_of(self.column(STATE)[:, arm.columns]).unit for arm in arms}
-        unit = found.pop() if len(found) == 1 else "unknown"
-        return None if unit == "unknown" else unit
+        return next((unit for unit in UNITS if found == {unit}), None)
 
     @cached_property
     def _files(self) -> tuple[Path, ...]:
@@ -153,8 +157,8 @@ class Dataset:
         return layout.read_schema(self._files[0])
 
     @cached_property
-    def _spans(self) -> dict[int, slice]:
-        """First and last row of each episode, from the rows themselves."""
+    def spans(self) -> dict[int, slice]:
+        """The rows of each episode, from the rows themselves."""
         index = self.column("episode_index")
         firsts = np.flatnonzero(np.r_[True, index[1:] != index[:-1]])
         ends = np.r_[firsts[1:], len(index)]
@@ -231,7 +235,7 @@ def _old_format(dataset: Dataset) -> list[str]:
 
 def _rows_that_do_not_add_up(dataset: Dataset) -> list[str]:
     told = []
-    have = {index: span.stop - span.start for index, span in dataset._spans.items()}
+    have = {index: span.stop - span.start for index, span in dataset.spans.items()}
     for row in dataset.episodes:
         if have.get(row.index) != row.length:
             told.append(
