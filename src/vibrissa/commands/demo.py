@@ -1,0 +1,225 @@
+"""From nothing to a judged policy: demonstrations, training, judgement, a report.
+
+Stop it whenever you like: the same command goes on where it was.
+"""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from vibrissa.commands import eval as judging
+from vibrissa.core.errors import UsageError
+
+if TYPE_CHECKING:
+    from vibrissa.bench.ledger import Ledger
+    from vibrissa.bench.page import Judged
+    from vibrissa.learn.recipes import Recipe
+
+TASK, OUTCOMES = "pick-place", "outcomes.jsonl"
+SEEDS_APART = 10_000  # demonstrations of training seed k come from seeds k × 10,000 upwards
+CAMERAS, CAMERA_SIZE = ("overhead", "wrist"), (96, 96)
+say = partial(print, file=sys.stderr, flush=True)
+
+
+@dataclass(frozen=True)
+class Config:
+    out: Path
+    """Where everything goes; a demo that was stopped there is gone on with."""
+    demonstrations: int = 100
+    """How many of the expert's successes are recorded."""
+    vision: bool = False
+    """Learn from two small cameras in place of the simulator's knowledge of the block."""
+    seed: int = 0
+    """Decides the demonstrations, the first weights and the order of the samples."""
+    episodes: int = 50
+    """How many held-out scenes judge the policy."""
+    recipe: str = ""
+    """The recipe; act-state, or act with --vision, unless given."""
+    steps: int | None = None
+    """Training steps, where the recipe's number does not suit."""
+    device: str = "cpu"
+    """cpu, cuda, cuda:1, mps; auto takes a GPU where there is one."""
+    json: bool = False
+    """Print report.json on stdout at the end; progress stays on stderr."""
+
+
+def run(cfg: Config) -> int:
+    from vibrissa.bench.judge import BESIDE
+    from vibrissa.bench.ledger import Ledger
+    from vibrissa.bench.outcomes import RowFile
+
+    recipe = _recipe(cfg)
+    settings = {k: v for k, v in asdict(cfg).items() if k not in ("out", "json")}
+    ledger = Ledger(cfg.out / "demo.json", {**settings, "recipe": recipe.name})
+    page = cfg.out / "report.html"
+    try:
+        if not (ledger.done("report") and page.is_file()):
+            _all_phases(cfg, recipe, ledger)
+    except KeyboardInterrupt:
+        say(f"vibrissa: stopped. The same command goes on from here: {_command(cfg)}")
+        raise
+    if cfg.json:
+        print((cfg.out / "report.json").read_text(encoding="utf-8"), end="")
+    else:
+        file = RowFile(cfg.out / OUTCOMES)
+        beside = {name: file.of(name) for name in BESIDE}
+        print("\n".join([*judging.lines(file.of("policy"), beside), f"report  {page}"]))
+    return 0
+
+
+def _all_phases(cfg: Config, recipe: Recipe, ledger: Ledger) -> None:
+    """Every phase that is not done yet, up to the report."""
+    from vibrissa.bench.page import compose, film
+    from vibrissa.bench.report import write
+
+    _record(cfg, ledger)
+    checkpoint = _train(cfg, recipe, ledger)
+    judged = _judge(cfg, checkpoint, ledger)
+    with ledger.phase("film"):
+        films = film(judged)
+    page = compose(
+        judged,
+        title="demo",
+        films=films,
+        seconds=ledger.seconds,
+        wall_s=ledger.wall_s,
+        settings=_told(cfg, recipe),
+        command=_command(cfg),
+    )
+    with ledger.phase("report"):
+        write(page, cfg.out)
+
+
+def _record(cfg: Config, ledger: Ledger) -> None:
+    """The expert's demonstrations. A recording that was stopped is begun again: it is short."""
+    from vibrissa.commands import record
+
+    if ledger.done("record"):
+        return
+    out = _dataset(cfg)
+    for left in (out, *cfg.out.glob(f".{out.name}.partial-*")):
+        if left.exists():
+            say(f"{left} was not finished: recording it afresh.")
+            shutil.rmtree(left)
+    with ledger.phase("record"):
+        recorded = record.record(
+            record.Config(
+                out,
+                task=TASK,
+                episodes=cfg.demonstrations,
+                seeds=cfg.seed * SEEDS_APART,
+                cameras=CAMERAS if cfg.vision else (),
+                camera_size=CAMERA_SIZE if cfg.vision else None,
+            )
+        )
+    say(recorded.told())
+
+
+def _train(cfg: Config, recipe: Recipe, ledger: Ledger) -> Path:
+    """The run's last checkpoint, trained as far as the recipe goes."""
+    from vibrissa.commands.train import train_policy
+    from vibrissa.learn.run import MANIFEST
+    from vibrissa.show.progress import progress
+
+    run = cfg.out / "run"
+    if ledger.done("train"):
+        return run
+    begun = (run / MANIFEST).is_file()
+    if run.exists() and not begun:
+        shutil.rmtree(run)  # stopped between the folder and its first file
+    with (
+        ledger.phase("train"),
+        progress(f"training {recipe.name}", recipe.steps, "steps") as tell,
+    ):
+        train_policy(
+            recipe,
+            _dataset(cfg),
+            run,
+            seed=cfg.seed,
+            device=cfg.device,
+            resume=begun,
+            cache=cfg.out / "cache",
+            say=say,
+            report=lambda p: tell(p.step, f"loss {p.loss:.4f}"),
+            argv=shlex.split(_command(cfg)),
+        )
+    return run
+
+
+def _judge(cfg: Config, checkpoint: Path, ledger: Ledger) -> Judged:
+    """Policy, expert and zero pilot on the held-out seeds; what was judged before is kept."""
+    from vibrissa.bench.judge import judge, judge_beside
+    from vibrissa.bench.outcomes import RowFile
+    from vibrissa.bench.page import Judged
+    from vibrissa.bench.setups import SLOTS, learnt, place_for
+    from vibrissa.learn.policy import load_policy
+    from vibrissa.learn.preflight import device_named
+
+    file = RowFile(cfg.out / OUTCOMES)
+    seeds = range(judging.HELD_OUT, judging.HELD_OUT + cfg.episodes)
+    with ledger.phase("judge"):
+        policy = load_policy(checkpoint, slots=SLOTS, device=device_named(cfg.device))
+        place = place_for(policy.contract, task=TASK)
+        setup = learnt(place, policy)
+        rows = judge(setup, seeds, known=file.rows, keep=file.add)
+        beside = judge_beside(place, seeds, known=file.rows, keep=file.add)
+    return Judged(place, setup, rows, beside, checkpoint)
+
+
+def _recipe(cfg: Config) -> Recipe:
+    """The recipe as asked for. Raises UsageError for what makes no sense, before all work."""
+    from vibrissa.learn.recipes import recipe_named
+
+    last = cfg.seed * SEEDS_APART + 3 * cfg.demonstrations
+    if cfg.demonstrations < 1 or cfg.episodes < 1 or cfg.seed < 0:
+        raise UsageError("--demonstrations and --episodes must be at least 1, --seed at least 0.")
+    if last >= judging.HELD_OUT or 3 * cfg.demonstrations > SEEDS_APART:
+        raise UsageError(
+            f"--seed {cfg.seed} with {cfg.demonstrations} demonstrations would reach into other "
+            f"seeds: at most --seed {judging.HELD_OUT // SEEDS_APART - 1} and "
+            f"--demonstrations {SEEDS_APART // 3}."
+        )
+    if cfg.vision:
+        from vibrissa.sim import gl
+
+        if gl.trouble():
+            raise UsageError(gl.trouble())
+    return recipe_named(cfg.recipe or ("act" if cfg.vision else "act-state"), steps=cfg.steps)
+
+
+def _told(cfg: Config, recipe: Recipe) -> Mapping[str, Any]:
+    """The settings as the report shows them."""
+    act = recipe.act
+    return {
+        "task": TASK,
+        "demonstrations": cfg.demonstrations,
+        "recipe": f"{recipe.name}: {recipe.about}",
+        "training": f"{recipe.steps} steps of {recipe.batch_size}, lr {recipe.lr:g}",
+        "network": f"width {act.dim_model}, chunk {act.chunk_size}, {act.n_action_steps} executed",
+        "seed": cfg.seed,
+        "demonstrations' seeds": f"from {cfg.seed * SEEDS_APART}",
+        "held-out seeds": f"{judging.HELD_OUT} to {judging.HELD_OUT + cfg.episodes - 1}",
+        "device": cfg.device,
+    }
+
+
+def _dataset(cfg: Config) -> Path:
+    return cfg.out / "demonstrations"
+
+
+def _command(cfg: Config) -> str:
+    """The command line that asks for this."""
+    words = ["vibrissa", "demo", "--out", str(cfg.out)]
+    usual = asdict(Config(cfg.out))
+    for name, value in asdict(cfg).items():
+        if name not in ("out", "json") and value != usual[name]:
+            flag = f"--{name.replace('_', '-')}"
+            words += [flag] if value is True else [flag, str(value)]
+    return shlex.join(words)
