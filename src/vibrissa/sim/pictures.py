@@ -34,7 +34,7 @@ def draw(
 
 
 class Canvas:
-    """An offscreen framebuffer with a model's meshes loaded; it belongs to the thread it is made in."""
+    """An offscreen framebuffer with a model's meshes loaded, for the thread it is made in."""
 
     def __init__(self, model: mujoco.MjModel):
         trouble = gl.trouble()

@@ -130,7 +130,8 @@ class SceneCfg:
         if substeps < 1 or abs(substeps - round(substeps)) > 1e-9:
             raise ContractError(
                 f"a tick of 1/{self.rate_hz:g} s is {substeps:g} substeps of "
-                f"1/{self.physics_hz:g} s; it must be a whole number of them. Choose a rate that divides the physics rate."
+                f"1/{self.physics_hz:g} s; it must be a whole number of them. "
+                "Choose a rate that divides the physics rate."
             )
         names = [camera.name for camera in self.cameras]
         if len(set(names)) != len(names):
@@ -227,16 +228,31 @@ def _set_options(spec: Any, cfg: SceneCfg) -> None:
     option.disableflags |= mujoco.mjtDisableBit.mjDSBL_AUTORESET
     spec.visual.global_.offwidth = 1280
     spec.visual.global_.offheight = 960
-    spec.visual.quality.offsamples = 4
-    spec.visual.headlight.ambient = (0.35, 0.35, 0.35)
-    spec.visual.headlight.diffuse = (0.45, 0.45, 0.45)
+    spec.visual.quality.offsamples = 0  # smooth edges cost a software renderer two thirds
+    spec.visual.headlight.ambient = (0.36, 0.36, 0.36)
+    spec.visual.headlight.diffuse = (0.42, 0.42, 0.42)
     spec.visual.headlight.specular = (0.0, 0.0, 0.0)
     spec.visual.map.znear = 0.005
     spec.stat.extent = 1.0
 
 
 def _add_table(spec: Any, cfg: SceneCfg) -> None:
-    spec.worldbody.add_light(pos=(0.2, 0.3, 1.5), dir=(0, -0.2, -1), castshadow=False)
+    spec.worldbody.add_light(
+        type=mujoco.mjtLightType.mjLIGHT_DIRECTIONAL,
+        dir=(-0.3, -0.25, -1.0),
+        diffuse=(0.5, 0.5, 0.5),
+        specular=(0.1, 0.1, 0.1),
+        castshadow=False,
+    )
+    spec.add_texture(
+        name="sky",
+        type=mujoco.mjtTexture.mjTEXTURE_SKYBOX,
+        builtin=mujoco.mjtBuiltin.mjBUILTIN_GRADIENT,
+        rgb1=(0.80, 0.83, 0.86),
+        rgb2=(0.55, 0.58, 0.62),
+        width=64,
+        height=64,
+    )
     spec.worldbody.add_geom(
         name="table",
         type=mujoco.mjtGeom.mjGEOM_PLANE,
