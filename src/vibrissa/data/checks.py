@@ -182,7 +182,7 @@ def dark_or_frozen(dataset: Dataset) -> list[str]:
     for key in camera_keys(dataset):
         black, frozen = [], []
         for row in looked:
-            if not _there(dataset, key, row):
+            if not dataset.has_pictures(key, row.index):
                 continue
             which = sorted({int(i) for i in np.linspace(0, row.length - 1, PICTURES_LOOKED_AT)})
             shots = [s.astype(np.float32) for s in dataset.pictures(key, row.index, which)]
@@ -215,11 +215,6 @@ CHECKS: tuple[Callable[[Dataset], list[str]], ...] = (
 def camera_keys(dataset: Dataset) -> list[str]:
     """The features that hold pictures."""
     return [k for k, f in dataset.features.items() if f["dtype"] in ("video", "image")]
-
-
-def _there(dataset: Dataset, key: str, row: layout.EpisodeRow) -> bool:
-    """Whether there is anything to look at; what is missing is told elsewhere."""
-    return row.videos[key].path.is_file() if key in row.videos else key in dataset.columns
 
 
 def _changes(shots: Sequence[NDArray[np.float32]]) -> list[float]:

@@ -61,11 +61,16 @@ class Dataset:
     def frames(self) -> int:
         return sum(row.length for row in self.episodes)
 
+    @property
+    def is_ours(self) -> bool:
+        """Whether our recorder wrote it, and so its contract."""
+        return (self.root / OURS / CONTRACT_FILE).is_file()
+
     @cached_property
     def contract(self) -> Contract:
         """What the stored numbers mean: as our recorder noted, else as far as they tell it."""
         path = self.root / OURS / CONTRACT_FILE
-        if not path.is_file():
+        if not self.is_ours:
             return inferred_contract(self.info, self._joint_unit())
         try:
             return Contract.from_dict(layout.read_json(path))
@@ -129,6 +134,11 @@ class Dataset:
     def instruction(self, episode: int) -> str:
         tasks = next(row.tasks for row in self.episodes if row.index == episode)
         return tasks[0] if tasks else ""
+
+    def has_pictures(self, key: str, episode: int) -> bool:
+        """Whether the pictures of feature `key` in `episode` are at hand."""
+        row = next(row for row in self.episodes if row.index == episode)
+        return row.videos[key].path.is_file() if key in row.videos else key in self.columns
 
     def pictures(self, key: str, episode: int, which: Sequence[int]) -> Iterator[NDArray[np.uint8]]:
         """Pictures (H, W, 3) of the feature `key`: the `which`-th rows of `episode`, ascending."""

@@ -14,7 +14,8 @@ from vibrissa.data import pictures
 from vibrissa.data.checks import CHECKS, camera_keys
 from vibrissa.data.dataset import Dataset, open_dataset
 from vibrissa.data.features import ACTION, STATE, camera_specs, channel_names
-from vibrissa.data.joint_units import arms_of, units_of
+from vibrissa.data.joint_units import arms_of
+from vibrissa.data.recorded import stored_units
 
 
 @dataclass(frozen=True)
@@ -142,16 +143,13 @@ def _stored(dataset: Dataset, key: str) -> str:
 
 
 def _joints(dataset: Dataset) -> tuple[JointsTold, ...]:
-    ours = dataset.contract.extra.get("sources") is not None  # our recorder wrote its contract
     told = []
     for vector in (STATE, ACTION):
         if vector not in dataset.columns:
             continue
+        values = dataset.column(vector)
         for arm in arms_of(channel_names(dataset.features.get(vector, {}))):
-            if ours:
-                unit, why, sure = dataset.contract.unit, "its contract says so", "certain"
-            else:
-                found = units_of(dataset.column(vector)[:, arm.columns])
-                unit, why, sure = found.unit, found.why, found.confidence
-            told.append(JointsTold(vector, arm.name, unit, why, sure))
+            mine = values[:, arm.columns]
+            units = stored_units(dataset, mine, mine)
+            told.append(JointsTold(vector, arm.name, units.unit, units.why, units.confidence))
     return tuple(told)

@@ -109,6 +109,17 @@ def strip(frames: Sequence[Picture], *, gap_px: int = 2) -> Picture:
     return np.concatenate(pieces, axis=1)
 
 
+def to_height(picture: Picture, height: int) -> Picture:
+    """`picture` at another height and the same proportions, to stand beside others."""
+    from PIL import Image
+
+    if picture.shape[0] == height:
+        return picture
+    width = max(1, round(picture.shape[1] * height / picture.shape[0]))
+    resized = Image.fromarray(_rgb(picture)).resize((width, height), Image.Resampling.BILINEAR)
+    return np.asarray(resized, np.uint8)
+
+
 def spread(count: int, length: int) -> list[int]:
     """At most `count` indices evenly over 0 … length-1, both ends included."""
     return sorted({round(i) for i in np.linspace(0, length - 1, min(count, length))})

@@ -1,0 +1,125 @@
+"""How closely one arm follows another's recorded motion: the numbers behind `vibrissa replay`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vibrissa.core.episode import Episode, Observation, Reason, Start, Step
+from vibrissa.core.errors import UsageError
+from vibrissa.core.protocols import Verdict
+
+MOST_LAG_S = 0.3  # a servo that is later than this is broken
+
+
+@dataclass(frozen=True)
+class JointError:
+    """One joint's distance between two motions, in degrees.
+
+    lag_s is by how much the second motion comes later, where shifting it fits best.
+    """
+
+    joint: str
+    rms_deg: float
+    max_deg: float
+    lag_s: float
+
+
+def joint_errors(
+    names: Sequence[str],
+    recorded: NDArray[np.floating],
+    followed: NDArray[np.floating],
+    rate_hz: float,
+) -> tuple[JointError, ...]:
+    """The error of each joint between `recorded` and `followed`, both (T, A) rad at `rate_hz`.
+
+    Raises UsageError where their shapes differ.
+    """
+    if recorded.shape != followed.shape or recorded.ndim != 2 or len(recorded) == 0:
+        raise UsageError(f"motions of shapes {recorded.shape} and {followed.shape}; wanted equal.")
+    apart = np.degrees(np.asarray(followed, np.float64) - recorded)
+    return tuple(
+        JointError(
+            name.removesuffix(".pos"),
+            _rms(apart[:, i]),
+            float(np.abs(apart[:, i]).max()),
+            _lag_s(recorded[:, i], followed[:, i], rate_hz),
+        )
+        for i, name in enumerate(names)
+    )
+
+
+def resample(values: NDArray[np.floating], from_hz: float, to_hz: float) -> NDArray[np.float32]:
+    """`values` (T, A) given at `from_hz`, on the line between their rows, at `to_hz`.
+
+    The last row is never passed: what lasted (T - 1) / from_hz seconds lasts no longer.
+    """
+    if from_hz == to_hz:
+        return np.asarray(values, np.float32)
+    length = int(np.floor((len(values) - 1) / from_hz * to_hz + 1e-9)) + 1
+    at = np.arange(length) / to_hz * from_hz
+    rows = np.arange(len(values))
+    columns = [np.interp(at, rows, values[:, i]) for i in range(values.shape[1])]
+    return np.stack(columns, axis=1).astype(np.float32)
+
+
+class Watched:
+    """An observer that keeps the motion: state and what was asked and sent, rad, tick by tick."""
+
+    def on_start(self, start: Start) -> None:
+        self._steps: list[tuple[NDArray, NDArray, NDArray]] = []
+
+    def on_step(self, step: Step) -> None:
+        asked = np.array(step.decision.action)
+        self._steps.append((np.array(step.observation.state), asked, np.array(step.sent)))
+
+    def on_end(self, episode: Episode) -> None:
+        pass
+
+    @property
+    def state(self) -> NDArray[np.float32]:
+        return np.stack([state for state, _, _ in self._steps])
+
+    @property
+    def limited(self) -> int:
+        """In how many ticks the arm's limits changed what was asked."""
+        return sum(not np.allclose(asked, sent, atol=1e-5) for _, asked, sent in self._steps)
+
+
+class Unjudged:
+    """A task that is over when its `ticks` are: nobody says whether it was done."""
+
+    name = "replay"
+
+    def __init__(self, ticks: int, instruction: str = ""):
+        self.max_ticks, self.instruction = ticks, instruction
+
+    def reset(self) -> None:
+        pass
+
+    def judge(self, observation: Observation) -> Verdict | None:
+        return None
+
+    def failure_class(self, reason: Reason) -> str:
+        return ""
+
+    def measures(self) -> Mapping[str, float]:
+        return {}
+
+
+def _rms(values: NDArray[np.floating]) -> float:
+    return float(np.sqrt(np.mean(np.square(values))))
+
+
+def _lag_s(first: NDArray[np.floating], later: NDArray[np.floating], rate_hz: float) -> float:
+    """The shift, within ±MOST_LAG_S, after which `later` lies best on `first`; 0 if it rests."""
+    most = min(round(MOST_LAG_S * rate_hz), len(first) // 4)
+    if np.ptp(first) < np.radians(2):
+        return 0.0
+    size = len(first) - 2 * most
+    middle = np.asarray(first[most : most + size], np.float64)
+    misfit = [_rms(later[most + k : most + k + size] - middle) for k in range(-most, most + 1)]
+    return (int(np.argmin(misfit)) - most) / rate_hz
