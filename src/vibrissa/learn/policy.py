@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -83,7 +84,7 @@ class CheckpointPolicy:
 
     def predict(self, batch: Mapping[str, Tensor]) -> Tensor:
         """Chunks (B, K, A) in stored units for a batch in stored units, pictures in 0..1."""
-        with torch.inference_mode():
+        with torch.inference_mode(), _one_thread(self._device):
             ready = self._learner.preprocessor(dict(batch))
             chunks = self._learner.policy.predict_action_chunk(ready)  # (B, K, A), normalised
             actions = self._learner.postprocessor(chunks.flatten(0, 1))
@@ -138,6 +139,21 @@ class CheckpointPolicy:
                 f"wanted ({camera.height}, {camera.width}, 3) uint8."
             )
         return picture
+
+
+@contextmanager
+def _one_thread(device: str) -> Iterator[None]:
+    """Inference on one CPU thread: the same numbers on any number of cores.
+
+    A batch this small gains nothing from more, and on a busy machine threads that wait for each
+    other cost it a hundredfold.
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(1 if device == "cpu" else before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def load_policy(
