@@ -127,7 +127,7 @@ def _arm(fps: float, motion: Motion) -> SimArm:
     from vibrissa.sim.tasks import make_scene
 
     home = tuple(float(q) for q in np.clip(motion.state[0], LOW_RAD, HIGH_RAD))
-    away = SpawnCfg((-0.6, 0.0), 0.0)
+    away = SpawnCfg((-3.0, 0.0), 0.0)
     whole = float(make_scene("lift").physics_hz / fps).is_integer()
     rate_hz = fps if whole else SIM_HZ
     return SimArm(make_scene("lift", rate_hz=rate_hz, home_rad=home, spawn=away))
@@ -160,7 +160,7 @@ def _told(replayed: Replayed) -> str:
         f"episode {replayed.episode} of {replayed.dataset}, {replayed.ticks} ticks at "
         f"{replayed.rate_hz:g} Hz",
         f"joints read as {replayed.unit} ({replayed.confidence}): {replayed.why}",
-        f"{'joint':<14} {'rms':>7} {'max':>7}   later by",
+        f"{'joint':<14} {'rms':>7} {'max':>7}   simulated later by",
     ]
     lines += [
         f"{e.joint:<14} {e.rms_deg:6.2f}° {e.max_deg:6.2f}°   {e.lag_s * 1000:4.0f} ms"
