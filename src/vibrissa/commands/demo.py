@@ -10,7 +10,6 @@ import shutil
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
 TASK, OUTCOMES = "pick-place", "outcomes.jsonl"
 SEEDS_APART = 10_000  # demonstrations of training seed k come from seeds k × 10,000 upwards
 CAMERAS, CAMERA_SIZE = ("overhead", "wrist"), (96, 96)
-say = partial(print, file=sys.stderr, flush=True)
 
 
 @dataclass(frozen=True)
@@ -208,6 +206,11 @@ def _told(cfg: Config, recipe: Recipe) -> Mapping[str, Any]:
         "held-out seeds": f"{judging.HELD_OUT} to {judging.HELD_OUT + cfg.episodes - 1}",
         "device": cfg.device,
     }
+
+
+def say(line: str) -> None:
+    """Progress goes to stderr: stdout is for the result."""
+    print(line, file=sys.stderr, flush=True)
 
 
 def _dataset(cfg: Config) -> Path:
