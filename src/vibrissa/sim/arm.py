@@ -34,6 +34,7 @@ class SimArm:
     """
 
     def __init__(self, cfg: SceneCfg, *, cameras: bool | tuple[str, ...] = ()):
+        _warn_nobody()
         self.cfg = cfg
         self.model = build(cfg)
         self.data = mujoco.MjData(self.model)
@@ -212,6 +213,14 @@ def privileged_channels(cfg: SceneCfg) -> tuple[Channel, ...]:
         Channel(f"{name}.{function}{times}yaw", "1", -1.0, 1.0) for function in ("sin", "cos")
     )
     return place + turn
+
+
+def _warn_nobody() -> None:
+    """MuJoCo's warnings are counted in `data.warning` and become faults.
+
+    Left alone, it would also print them and write MUJOCO_LOG.TXT into whatever folder this is.
+    """
+    mujoco.set_mju_user_warning(lambda message: None)
 
 
 def _chosen(cfg: SceneCfg, cameras: bool | tuple[str, ...]) -> tuple[CameraCfg, ...]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -19,16 +20,18 @@ from vibrissa.control.pilots import Unasking
 from vibrissa.core.episode import Decision, Observation
 from vibrissa.core.errors import ArmFault
 from vibrissa.core.units import GRIPPER, HIGH_RAD, LOW_RAD
-from vibrissa.sim.reach import ARM, Pose, Reach
+from vibrissa.sim.reach import ARM, Pose, Reach, askew
 from vibrissa.sim.scene import SceneCfg
 
-Phase = Literal["rise", "hover", "descend", "close", "lift", "carry", "release", "retreat", "rest"]
+Phase = Literal[
+    "rise", "hover", "descend", "close", "lift", "carry", "release", "retreat", "rest", "give up"
+]
 Joints = NDArray[np.float64]
 
 OPEN_RAD, CLOSED_RAD = 0.75, 0.0
 PAD_M = 0.0079  # from the gripper's middle to the static pad's face
 CLEAR_M = 0.005  # between that pad and the object, before the jaws close
-FINGER_M = 0.0064  # the fingers end this far below the tip
+FINGER_M, FINGER_HALF_M = 0.0064, 0.0085  # the fingers end this far below the tip; half their width
 FLOOR_M = 0.003  # and stay this far above the table
 SAFE_M = 0.05  # below this height of the tip the arm rises before it goes sideways
 SLIPPED_M, SLIPPED_RAD = 0.010, 0.20  # an object that moved this much is approached again
@@ -138,6 +141,7 @@ class Expert(Unasking):
             "release": "retreat",
             "retreat": "rest" if self._is_delivered(truth) else "rise",
             "rest": "rest",
+            "give up": "give up",
         }
         return follows[self._phase or "rise"]
 
@@ -167,8 +171,19 @@ class Expert(Unasking):
 
     def _enter(self, phase: Phase, truth: Any) -> None:
         self._phase = phase
-        plan = getattr(self, f"_{phase}")
-        plan(truth)
+        plans: dict[Phase, Callable[[Any], None]] = {
+            "rise": self._rise,
+            "hover": self._hover,
+            "descend": self._descend,
+            "close": self._close,
+            "lift": self._lift,
+            "carry": self._carry,
+            "release": self._release,
+            "retreat": self._retreat,
+            "rest": self._rest,
+            "give up": self._rest,
+        }
+        plans[phase](truth)
 
     def _rise(self, truth: Any) -> None:
         """Open the jaws and, where the tip is low, go straight up before going anywhere."""
@@ -186,7 +201,7 @@ class Expert(Unasking):
     def _hover(self, truth: Any) -> None:
         self._grip = self._choose_grip(truth)
         if self._grip is None:
-            return self._enter("rest", truth)
+            return self._enter("give up", truth)
         above = self._grasp_pose(self._grip, self._style.hover_m)
         x, y, z = above.position_m
         aside = self._style.aside_m
@@ -200,7 +215,7 @@ class Expert(Unasking):
         if self._grip is None or self._has_moved(truth, STIRRED_M, STIRRED_RAD):
             self._grip = self._choose_grip(truth)
         if self._grip is None:
-            return self._enter("rest", truth)
+            return self._enter("give up", truth)
         for share in (0.75, 0.5, 0.25, 0.0):
             pose = self._grasp_pose(self._grip, share * self._style.hover_m)
             guess = self._grip.hovering if share == 0.75 else self._end
@@ -210,7 +225,7 @@ class Expert(Unasking):
     def _close(self, truth: Any) -> None:
         closed = self._end.copy()
         closed[GRIPPER] = CLOSED_RAD
-        self._go(closed, slow=0.7)
+        self._go(closed, slow=0.9)
         self._stay(0.2)
 
     def _lift(self, truth: Any) -> None:
@@ -256,7 +271,7 @@ class Expert(Unasking):
             if found is None:
                 continue
             tilt, (hovering, q) = found
-            cost = (abs(tilt), abs(float(q[4])))
+            cost = (abs(tilt) + askew(tilt, q, grip.heading_rad), abs(float(q[4])))
             if best is None or cost < best[0]:
                 best = cost, replace(grip, tilt_rad=tilt, hovering=hovering)
         return best[1] if best else None
@@ -265,8 +280,8 @@ class Expert(Unasking):
         """The jaws round the object, or `above_m` higher; the static pad keeps its clearance."""
         along = grip.yaw_rad
         x, y = grip.place[:2] + self._style.along_m * np.array([np.cos(along), np.sin(along)])
-        lean = 0.008 * abs(np.sin(grip.tilt_rad))
-        z = max(float(grip.place[2]), FINGER_M + FLOOR_M + lean)
+        below = FINGER_M * np.cos(grip.tilt_rad) + FINGER_HALF_M * abs(np.sin(grip.tilt_rad))
+        z = max(float(grip.place[2]), float(below) + FLOOR_M)
         across = self._half[1] + CLEAR_M - PAD_M
         return Pose(
             (float(x), float(y), z + above_m), grip.tilt_rad, grip.heading_rad, across_m=across

@@ -31,7 +31,8 @@ class Pose:
     """Where the point `across_m` from the static jaw's side of the grip is to be.
 
     position_m: (3,). tilt_rad: 0 is straight down, positive leans the fingers outwards.
-    heading_rad: of the direction in which the jaws open, or None to keep `roll_rad`.
+    heading_rad: of the face that the static jaw is to lie against, or None to keep `roll_rad`.
+    A tilted gripper rolls as far as brings its pads nearest to that upright face.
     """
 
     position_m: tuple[float, float, float]
@@ -108,8 +109,27 @@ class Reach:
         if pose.heading_rad is None:
             error[4], jacobian[4] = q[4] - pose.roll_rad, np.eye(ARM)[4]
         else:
-            error[4], jacobian[4] = _heading(pose.heading_rad, rotation[:, 0], turns)
+            heading = _attainable(pose.tilt_rad, q[0], pose.heading_rad)
+            error[4], jacobian[4] = _heading(heading, rotation[:, 0], turns)
         return error, jacobian
+
+
+def askew(tilt_rad: float, q: NDArray[np.floating], heading_rad: float) -> float:
+    """The angle (rad) that remains between the pads and an upright face of that heading."""
+    off = _off_side(q[0], heading_rad)
+    return math.acos(min(1.0, math.hypot(math.cos(off), math.cos(tilt_rad) * math.sin(off))))
+
+
+def _off_side(pan: float, heading: float) -> float:
+    """`heading` counted from the horizontal that is square to the arm's vertical plane."""
+    return heading - (math.pi / 2 - pan)
+
+
+def _attainable(tilt: float, pan: float, heading: float) -> float:
+    """The heading, in the plane, of jaws that are rolled to lie nearest to the wanted one."""
+    off = _off_side(pan, heading)
+    side = math.pi / 2 - pan
+    return side + math.atan2(math.cos(tilt) ** 2 * math.sin(off), math.cos(off))
 
 
 def _tilt(wanted: float, pan: float, down: NDArray, turns: NDArray) -> tuple[float, NDArray]:

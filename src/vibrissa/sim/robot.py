@@ -116,7 +116,7 @@ def _add_contacts(spec: Any, contact: ContactCfg) -> None:
 
 
 def _in_moving_jaw(centre: Any, half: Any) -> tuple[NDArray, NDArray]:
-    """A box of the gripper's frame in that of the moving jaw at 0 rad: turned 90 degrees about x."""
+    """A box of the gripper's frame in that of the moving jaw at 0 rad: turned by 90 degrees."""
     x, y, z = centre
     return np.array([x - 0.0202, z + 0.0234, 0.0188 - y]), np.array([half[0], half[2], half[1]])
 
