@@ -60,7 +60,9 @@ def new_learner(
 def inputs_of(recipe: Recipe, features: Features) -> tuple[str, ...]:
     """The keys of `features` that this recipe feeds, state first.
 
-    A camera policy never sees the privileged channels, whatever the dataset holds.
+    A camera policy never sees the privileged channels, whatever the dataset holds. ACT must
+    look at something beside the joints; where "any" finds nothing else, it asks for privileged
+    channels all the same, and the loader gives the joints a second time.
     Raises DatasetError, naming what is missing.
     """
     have = ", ".join(features) or "nothing"
@@ -81,7 +83,7 @@ def inputs_of(recipe: Recipe, features: Features) -> tuple[str, ...]:
         return (OBS_STATE, *truth)
     if recipe.inputs == "cameras":
         return (OBS_STATE, *pictures)
-    return (OBS_STATE, *truth, *pictures)
+    return (OBS_STATE, *truth, *pictures) if truth or pictures else (OBS_STATE, OBS_ENV_STATE)
 
 
 def used_contract(contract: Contract, keys: tuple[str, ...]) -> Contract:

@@ -36,8 +36,8 @@ def check_dataset(recipe: Recipe, features: Features, stats: Stats, frames: int)
     """Raise DatasetError where this recipe cannot train on this dataset; else the warnings."""
     if frames < 1:
         raise DatasetError("the dataset has no frames.")
-    used = {k: features[k] for k in (*inputs_of(recipe, features), "action")}
-    return safe_stats(used, stats)[1]
+    used = (*inputs_of(recipe, features), "action")
+    return safe_stats({k: features[k] for k in used if k in features}, stats)[1]
 
 
 def check_disk(folder: Path, model_bytes: int, recipe: Recipe) -> None:
