@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # as `cli.main` does, before torch is loaded
+
 
 @pytest.fixture(scope="session")
 def realdata() -> Path:
