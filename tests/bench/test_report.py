@@ -44,7 +44,7 @@ def report(**changes: object) -> Report:
         "wall_s": 70.04,
         "losses": [(float(i), 1 / (1 + i)) for i in range(50)],
         "clips": [Clip(row(i, kind), b"film", b"strip") for i, kind in enumerate(KINDS)],
-        "landmarks": {"tray": {"x": 0.2, "y": -0.2, "half": 0.06}},
+        "landmarks": {"tray": (0.2, -0.2, 0.06)},
         "settings": {"demonstrations": 3},
         "machine": {"processor": "abacus"},
         "versions": {"vibrissa": "0"},

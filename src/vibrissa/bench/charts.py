@@ -16,6 +16,7 @@ from vibrissa.bench.outcomes import Row, Summary
 from vibrissa.core.stats import wilson
 
 Point = tuple[float, float]
+Square = tuple[float, float, float]  # its centre's x and y, and its half side, m
 
 
 @dataclass(frozen=True)
@@ -75,28 +76,29 @@ def curve(points: Sequence[Point]) -> str:
         460,
         230,
         (float(xs[0]), float(xs[-1])),
-        (math.floor(2 * logs.min()) / 2, math.ceil(2 * logs.max()) / 2),
+        (math.floor(4 * logs.min()) / 4, math.ceil(4 * logs.max()) / 4),
     )
-    decades = _half_decades(*frame.y)
-    parts = [_grid_y(frame, decades, [f"{10**d:.2g}" for d in decades])]
+    values = _log_steps(*frame.y)
+    parts = [_grid_y(frame, [math.log10(v) for v in values], [f"{v:g}" for v in values])]
     parts.append(_grid_x(frame, _round_steps(frame.x), ""))
     parts.append(_polyline(frame, xs, logs, "raw"))
     parts.append(_polyline(frame, xs, _running_mean(logs), "smooth"))
     return _svg(frame.width, frame.height, parts, "Loss over steps")
 
 
-def spawn_map(rows: Sequence[Row], landmarks: Mapping[str, Mapping[str, float]]) -> str:
+def spawn_map(
+    rows: Sequence[Row], landmarks: Mapping[str, Square], area: Square | None = None
+) -> str:
     """Where each object began, coloured by class: the spawn area from above, the robot's +x up.
 
     A small overview in the corner shows the area on the table, with the robot and `landmarks`,
-    squares of the scene by name: {"tray": {"x": ..., "y": ..., "half": ...}}, metres.
+    squares of the scene by name. Without an `area` it is the smallest that holds every spawn.
     """
     placed = [r for r in rows if r.spawn is not None]
     if not placed:
         return ""
-    xs, ys = np.array([r.spawn[:2] for r in placed if r.spawn is not None]).T  # (n,), (n,)
-    half = max(float(np.ptp(xs)), float(np.ptp(ys)), 0.02) / 2 * 1.12
-    x0, y0 = float(xs.max() + xs.min()) / 2, float(ys.max() + ys.min()) / 2
+    x0, y0, half = area or _smallest_square([r.spawn[:2] for r in placed if r.spawn])
+    half *= 1.12
     # +y points to the left, as for somebody who stands behind the robot.
     frame = Frame(460, 330, (y0 + half, y0 - half), (x0 - half, x0 + half), 46, 130, 8, 38)
     parts = [
@@ -176,13 +178,15 @@ def _ticks_cm(frame: Frame, x0: float, y0: float, half: float) -> str:
     return "".join(parts)
 
 
-def _overview(
-    area: tuple[float, float, float], landmarks: Mapping[str, Mapping[str, float]]
-) -> str:
+def _smallest_square(points: Sequence[Point]) -> Square:
+    xs, ys = np.array(points).T  # (n,), (n,)
+    half = max(float(np.ptp(xs)), float(np.ptp(ys)), 0.02) / 2
+    return float(xs.max() + xs.min()) / 2, float(ys.max() + ys.min()) / 2, half
+
+
+def _overview(area: Square, landmarks: Mapping[str, Square]) -> str:
     """The whole table, 110 units wide, at the upper right: robot, landmarks, spawn area."""
-    x0, y0, half = area
-    squares = {"": (x0, y0, half)}
-    squares |= {name: (m["x"], m["y"], m["half"]) for name, m in landmarks.items()}
+    squares = {"": area, **landmarks}
     low_y = min(0.0, *(y - h for _, y, h in squares.values())) - 0.03
     high_y = max(0.0, *(y + h for _, y, h in squares.values())) + 0.03
     high_x = max(x + h for x, _, h in squares.values()) + 0.03
@@ -222,11 +226,12 @@ def _running_mean(values: np.ndarray) -> np.ndarray:
     return (sums[high] - sums[low]) / (high - low)
 
 
-def _half_decades(low: float, high: float) -> list[float]:
-    """Where a logarithmic axis gets its lines: decades, or half ones when there are few."""
-    step = 1.0 if high - low >= 3 else 0.5
-    first = math.ceil(low / step)
-    return [step * i for i in range(first, math.floor(high / step) + 1)]
+def _log_steps(low: float, high: float) -> list[float]:
+    """Where an axis from 10**low to 10**high gets its lines: 1, 2, 5, 10, or decades alone."""
+    factors = (1.0,) if high - low >= 2.5 else (1.0, 2.0, 5.0)
+    powers = range(math.floor(low), math.ceil(high) + 1)
+    steps = [round(m * 10.0**p, 12) for p in powers for m in factors]
+    return [v for v in steps if low - 1e-9 <= math.log10(v) <= high + 1e-9]
 
 
 def _round_steps(span: tuple[float, float]) -> list[float]:

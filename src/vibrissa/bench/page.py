@@ -53,6 +53,7 @@ def compose(
     seconds: Mapping[str, float],
     wall_s: float,
     settings: Mapping[str, Any],
+    unseen: bool = False,
     command: str = "",
 ) -> Report:
     """The report of what was judged."""
@@ -67,10 +68,12 @@ def compose(
         beside=judged.beside,
         seconds=seconds,
         wall_s=wall_s,
+        unseen=unseen,
         losses=losses(judged.checkpoint),
         clips=shown,
         no_clips=no_films,
         landmarks=judged.place.landmarks(),
+        area=judged.place.area(),
         settings=settings,
         machine=machine(),
         versions=versions(),

@@ -32,8 +32,9 @@ class Report:
     """All that the page tells.
 
     rows: the policy's own episodes; beside: expert and zero pilot on the same seeds. losses:
-    (step, loss) pairs. landmarks: squares of the scene for the map, see `charts.spawn_map`.
-    sees: one sentence on what the policy is shown, privileged channels by name.
+    (step, loss) pairs. landmarks and area: squares of the scene for the map, see
+    `charts.spawn_map`. sees: one sentence on what the policy is shown, privileged channels by
+    name. unseen: whether no demonstration can have come from these seeds.
     """
 
     title: str
@@ -44,10 +45,12 @@ class Report:
     beside: Mapping[str, Sequence[Row]]
     seconds: Mapping[str, float]
     wall_s: float
+    unseen: bool = False
     losses: Sequence[tuple[float, float]] = ()
     clips: Sequence[Clip] = ()
     no_clips: str = ""
-    landmarks: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    landmarks: Mapping[str, charts.Square] = field(default_factory=dict)
+    area: charts.Square | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
     machine: Mapping[str, str] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
@@ -113,7 +116,7 @@ def render(report: Report) -> str:
     everyone = {"policy": summary} | {n: summarise(r) for n, r in report.beside.items()}
     drawings = {
         "forest": charts.forest(everyone),
-        "map": charts.spawn_map(report.rows, report.landmarks),
+        "map": charts.spawn_map(report.rows, report.landmarks, report.area),
         "yaw": charts.yaw_chart(report.rows),
         "curve": charts.curve(report.losses),
     }
@@ -149,9 +152,9 @@ def _headline(report: Report, summary: Summary) -> dict[str, Any]:
     low, high = (f"{100 * v:.0f}" for v in summary.interval)
     rate = "–" if summary.rate is None else f"{100 * summary.rate:.0f} %"
     note = (
-        f"{summary.episodes} scenes that no demonstration came from, each tried once; the pilots "
-        "beside it had the same seeds. The interval (Wilson) speaks of this one trained policy: "
-        "another training seed gives another policy."
+        f"{summary.episodes} scenes{' that no demonstration came from' * report.unseen}, each "
+        "tried once; the pilots beside it had the same seeds. The interval (Wilson) speaks of "
+        "this one trained policy: another training seed gives another policy."
     )
     return {
         "count": f"{summary.success}/{summary.episodes}",
@@ -159,8 +162,8 @@ def _headline(report: Report, summary: Summary) -> dict[str, Any]:
         "episodes": summary.episodes,
         "rate": rate,
         "interval": f"{low}–{high} %",
-        "sentence": f"{report.instruction}: {summary.success} of {summary.episodes} held-out "
-        "scenes solved.",
+        "sentence": f"{report.instruction}: {summary.success} of {summary.episodes} "
+        f"{'held-out ' * report.unseen}scenes solved.",
         "sees": report.sees,
         "note": note,
     }

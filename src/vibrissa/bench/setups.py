@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
+from vibrissa.bench.charts import Square
 from vibrissa.bench.evaluate import Setup
 from vibrissa.control.pilots import ChunkPlayer, Random, Zero
 from vibrissa.core.contract import Contract
@@ -36,13 +36,14 @@ class Place:
     def make_arm(self) -> SimArm:
         return SimArm(self.scene, cameras=self.cameras)
 
-    def landmarks(self) -> dict[str, Mapping[str, float]]:
+    def landmarks(self) -> dict[str, Square]:
         """The squares of the scene for the report's map."""
         tray = self.scene.tray
-        if tray is None:
-            return {}
-        x, y = tray.centre_m
-        return {"tray": {"x": x, "y": y, "half": tray.half_m}}
+        return {} if tray is None else {"tray": (*tray.centre_m, tray.half_m)}
+
+    def area(self) -> Square:
+        """The square in which the object starts."""
+        return (*self.scene.spawn.centre_m, self.scene.spawn.half_m)
 
 
 def scripted(place: Place, pilot: str) -> Setup:

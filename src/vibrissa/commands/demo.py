@@ -88,6 +88,7 @@ def _all_phases(cfg: Config, recipe: Recipe, ledger: Ledger) -> None:
         films=films,
         seconds=ledger.seconds,
         wall_s=ledger.wall_s,
+        unseen=True,
         settings=_told(cfg, recipe),
         command=_command(cfg),
     )

@@ -164,6 +164,7 @@ def _report(cfg: Config, judged: Judged, began_s: float) -> None:
         films=films,
         seconds={"judge": judged_s, "film": wall_s - judged_s},
         wall_s=wall_s,
+        unseen=cfg.seeds >= HELD_OUT,
         settings={n: str(v) for n, v in told.items() if n not in ("json", "out") and v},
     )
     write(page, cfg.out)
