@@ -30,6 +30,8 @@ def write_mp4(path: Path, frames: Iterable[Picture], fps: float, *, crf: int = 2
 
     Raises UsageError where there is no frame, where sizes differ, or where the disk refuses.
     """
+    # LeRobot gives the encoder its own voice back, and it would talk about every film.
+    av.logging.set_libav_level(av.logging.ERROR)
     path = Path(path)
     part = path.with_name(f".{path.name}.{os.getpid()}.part.mp4")
     try:
