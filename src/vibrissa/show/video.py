@@ -14,6 +14,7 @@ from pathlib import Path
 import av
 import av.container
 import av.error
+import av.logging
 import numpy as np
 from numpy.typing import NDArray
 
