@@ -30,7 +30,7 @@ CAMERAS, CAMERA_SIZE = ("overhead", "wrist"), (96, 96)
 class Config:
     out: Path
     """Where everything goes; a demo that was stopped there is gone on with."""
-    demonstrations: int = 100
+    demonstrations: int = 200
     """How many of the expert's successes are recorded."""
     vision: bool = False
     """Learn from two small cameras in place of the simulator's knowledge of the block."""
