@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from vibrissa.core.contract import CameraSpec, Channel, Contract, so101
 from vibrissa.core.episode import Decision, Episode, Observation, Outcome, Start, Step
@@ -35,7 +40,11 @@ def steps(of: Contract, ticks: int, seed: int) -> list[Step]:
         images = {c.name: picture(c, seed, tick) for c in of.cameras}
         truth = np.array([0.2 + 0.001 * tick, 0.1 * seed], np.float32)
         seen = Observation(
-            tick, tick / of.rate_hz, state, truth if of.privileged else np.zeros(0, np.float32), images
+            tick,
+            tick / of.rate_hz,
+            state,
+            truth if of.privileged else np.zeros(0, np.float32),
+            images,
         )
         sent = np.clip(asked, -0.9, 0.9)
         made.append(Step(seen, Decision(asked, "script"), sent, 1000.0 + tick / of.rate_hz))
@@ -58,7 +67,9 @@ def play(
     reason: str = "success",
 ) -> Episode:
     """One episode as the loop would show it to `observer`."""
-    start = Start(of, "pick-place", of.instruction, seed, {"task": "pick-place", "timestep_s": 1 / 600})
+    start = Start(
+        of, "pick-place", of.instruction, seed, {"task": "pick-place", "timestep_s": 1 / 600}
+    )
     observer.on_start(start)
     for step in steps(of, ticks, seed):
         observer.on_step(step)
@@ -76,3 +87,59 @@ def record(out: Path, of: Contract, episodes: int, *, ticks: int = 20) -> Path:
         for seed in range(episodes):
             play(recorder, of, seed, ticks=ticks + seed)
     return out
+
+
+def to_v21(source: Path, out: Path) -> Path:
+    """A recorded dataset as LeRobot's format v2.1 lays it out: a file an episode, JSON lines."""
+    from vibrissa.data.dataset import open_dataset
+
+    dataset = open_dataset(source)
+    shutil.copytree(source / "meta", out / "meta")
+    chunk, episode = "chunk-{episode_chunk:03d}", "episode_{episode_index:06d}"
+    info = dict(dataset.info) | {
+        "codebase_version": "v2.1",
+        "data_path": f"data/{chunk}/{episode}.parquet",
+        "video_path": f"videos/{chunk}/{{video_key}}/{episode}.mp4",
+    }
+    (out / "meta" / "info.json").write_text(json.dumps(info), encoding="utf-8")
+    shutil.rmtree(out / "meta" / "episodes")
+    (out / "meta" / "tasks.parquet").unlink()
+    shutil.rmtree(out / "meta" / "vibrissa")
+    tasks = [{"task_index": i, "task": task} for i, task in enumerate(dataset.tasks)]
+    _lines(out / "meta" / "tasks.jsonl", tasks)
+    rows = [
+        {"episode_index": r.index, "tasks": list(r.tasks), "length": r.length}
+        for r in dataset.episodes
+    ]
+    _lines(out / "meta" / "episodes.jsonl", rows)
+    table = pq.read_table(dataset.episodes[0].data)
+    for row in dataset.episodes:
+        span = dataset.rows(row.index)
+        path = out / info["data_path"].format(episode_chunk=0, episode_index=row.index)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        pq.write_table(table.slice(span.start, row.length), path)
+        for key, video in row.videos.items():
+            film = info["video_path"].format(
+                episode_chunk=0, video_key=key, episode_index=row.index
+            )
+            (out / film).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(video.path, out / film)
+    return out
+
+
+def edit(root: Path, name: str, change: Callable[[np.ndarray], np.ndarray]) -> None:
+    """Replace the column `name` in the only data file of a recorded dataset by `change` of it."""
+    from vibrissa.data.dataset import open_dataset
+
+    dataset = open_dataset(root, strict=False)
+    path = dataset.episodes[0].data
+    table = pq.read_table(path)
+    values = change(dataset.column(name).copy())
+    field = table.schema.field(name)
+    flat = pa.array(values.reshape(-1), type=getattr(field.type, "value_type", field.type))
+    column = pa.FixedSizeListArray.from_arrays(flat, type=field.type) if values.ndim == 2 else flat
+    pq.write_table(table.set_column(table.schema.get_field_index(name), field, column), path)
+
+
+def _lines(path: Path, rows: list[dict]) -> None:
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")

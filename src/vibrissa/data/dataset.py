@@ -104,7 +104,7 @@ class Dataset:
         return tuple(name for name in self.columns if self._is_number(name))
 
     def column(self, name: str) -> NDArray:
-        """One column of all episodes in order: (N,) or (N, D).
+        """One column of all episodes in order: (N, D), or (N,) for what has one channel.
 
         Raises DatasetError with the columns there are.
         """

@@ -149,9 +149,9 @@ def whole_fps(contract: Contract) -> int:
 
 
 def _arrow(values: NDArray, kind: pa.DataType) -> pa.Array:
-    """A column (T,) or (T, n) as an arrow array of `kind`."""
-    if values.ndim == 1:
-        return pa.array(values, type=kind)
+    """A column (T,) or (T, n) as an arrow array of `kind`; LeRobot keeps (T, 1) as (T,)."""
+    if not pa.types.is_fixed_size_list(kind):
+        return pa.array(values.reshape(-1), type=kind)
     return pa.FixedSizeListArray.from_arrays(
         pa.array(np.ascontiguousarray(values).reshape(-1), type=kind.value_type), type=kind
     )
