@@ -77,6 +77,7 @@ def curve(points: Sequence[Point]) -> str:
         230,
         (float(xs[0]), float(xs[-1])),
         (math.floor(4 * logs.min()) / 4, math.ceil(4 * logs.max()) / 4),
+        right=24,
     )
     values = _log_steps(*frame.y)
     parts = [_grid_y(frame, [math.log10(v) for v in values], [f"{v:g}" for v in values])]
