@@ -37,6 +37,7 @@ def steps(of: Contract, ticks: int, seed: int) -> list[Step]:
     for tick in range(ticks):
         state = (0.8 * np.sin(phase + speed * tick)).astype(np.float32)
         asked = (1.1 * np.sin(phase + speed * (tick + 1))).astype(np.float32)
+        state[5], asked[5] = abs(state[5]), abs(asked[5])  # a gripper hardly goes below zero
         images = {c.name: picture(c, seed, tick) for c in of.cameras}
         truth = np.array([0.2 + 0.001 * tick, 0.1 * seed], np.float32)
         seen = Observation(

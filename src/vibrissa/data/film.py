@@ -7,7 +7,6 @@ and a film whose length differs from its rows is refused.
 
 from __future__ import annotations
 
-import logging
 import queue
 import threading
 from fractions import Fraction
@@ -87,7 +86,6 @@ class Film:
     def _run(self) -> None:
         """Encode until the end mark. After a fault it goes on emptying the queue, so that nobody
         waits for ever; the fault is raised by the next `add` or `finish`."""
-        logging.getLogger("libav").setLevel(logging.ERROR)
         try:
             with av.open(str(self.path), "w") as container:
                 self._encode(container)

@@ -12,6 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import av.logging
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -88,8 +89,10 @@ class Writer:
     def close(self) -> None:
         """Write every footer; the dataset is readable from here on."""
         if self.episodes:
+            level = av.logging.get_level()
             for key in self._meta.video_keys:
                 self._meta.update_video_info(key, video_encoder=_encoder_told())
+            av.logging.set_level(level)  # LeRobot leaves FFmpeg printing to the terminal
             self._meta.update_chunk_settings()  # writes info.json, the videos' description included
         if self._rows is not None:
             self._rows.close()
