@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -124,6 +125,23 @@ def test_the_text_has_n_and_interval_and_is_plain_in_ascii(
     out = capsys.readouterr().out
     assert out.startswith("expert  2/2 (34–100 %)")
     assert "ended   2 success" in out
+
+
+def test_speed_and_range_of_the_actions_are_told(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["eval", str(run), "--episodes", "1", "--alone"]
+    assert cli.main([*words, "--rollouts", str(tmp_path / "tapes")]) == 0
+    told = dict(line.split(None, 1) for line in capsys.readouterr().out.splitlines())
+    assert re.fullmatch(r"\d+ inferences/s \([\d.]+ ms a batch\)", told["speed"])
+    ranges = re.findall(r"(-?[\d.]+)\.\.(-?[\d.]+)", told["actions"])
+    (tape,) = (tmp_path / "tapes").iterdir()
+    sent = [tick["sent"] for tick in json.loads(tape.read_text("utf8"))["ticks"]]
+    assert len(ranges) == 6
+    for joint, (low, high) in enumerate(ranges):
+        values = [action[joint] for action in sent]
+        assert float(low) == pytest.approx(min(values), abs=0.006)
+        assert float(high) == pytest.approx(max(values), abs=0.006)
 
 
 def refused(capsys: pytest.CaptureFixture[str], *words: str) -> str:

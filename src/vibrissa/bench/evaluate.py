@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 from vibrissa.bench.outcomes import Row, Spawn
 from vibrissa.control.drive import Finished, run_many
 from vibrissa.control.rollout import Rollout, rollout
@@ -74,6 +77,7 @@ class Meter:
         self.row = None
         self._spawn: Spawn | None = None
         self._latencies_s: list[float] = []
+        self._sent: list[NDArray[np.float32]] = []  # (A,) each
         self._late = 0
 
     def on_step(self, step: Step) -> None:
@@ -82,9 +86,11 @@ class Meter:
         if step.decision.chunk is not None:
             self._latencies_s.append(step.decision.latency_s)
         self._late += step.decision.late
+        self._sent.append(step.sent)
 
     def on_end(self, episode: Episode) -> None:
         outcome, waits = episode.outcome, self._latencies_s
+        low, high = _range(self._sent)
         self.row = Row(
             seed=episode.seed,
             pilot=self.pilot,
@@ -97,9 +103,20 @@ class Meter:
             inferences=len(waits),
             late=self._late,
             latency_s=(sum(waits) / len(waits), max(waits)) if waits else (0.0, 0.0),
+            action_low=low,
+            action_high=high,
             wall_s=round(episode.wall_s, 4),
             detail=outcome.detail,
         )
+
+
+def _range(sent: Sequence[NDArray[np.float32]]) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """The lowest and the highest of each entry of actions (A,); empty where none was sent."""
+    if not sent:
+        return (), ()
+    actions = np.stack(sent)  # (T, A)
+    low, high = actions.min(axis=0), actions.max(axis=0)
+    return tuple(round(float(x), 4) for x in low), tuple(round(float(x), 4) for x in high)
 
 
 def spawn_of(observation: Observation) -> Spawn | None:

@@ -6,10 +6,8 @@ import os
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from functools import partial
-from pathlib import Path
 
-from vibrissa.bench.evaluate import Rows, Setup, evaluate
-from vibrissa.bench.films import film_into
+from vibrissa.bench.evaluate import Rows, Setup, Watch, evaluate
 from vibrissa.bench.outcomes import Row
 from vibrissa.bench.setups import Place, scripted
 from vibrissa.bench.workers import evaluate_in_workers, worth
@@ -24,19 +22,20 @@ def judge(
     *,
     known: Iterable[Row] = (),
     keep: Callable[[Row], None] = lambda _: None,
-    video: Path | None = None,
+    watches: Sequence[Watch] = (),
     place: Place | None = None,
 ) -> list[Row]:
     """The rows of `setup` for all `seeds`, in their order.
 
     known: rows of an earlier call; their seeds are not tried again. keep: called with every new
-    row at once, so that an interruption loses nothing. video: leave films there. place: where a
-    scripted pilot's worker processes find their arm; without it, all happens in this process.
+    row at once, so that an interruption loses nothing. watches: who else sees the episodes
+    (`film_into`, `tape_into`). place: where a scripted pilot's worker processes find their arm;
+    without it, or with watches, all happens in this process.
     """
     rows = {row.seed: row for row in known if row.pilot == setup.name}
     todo = [seed for seed in seeds if seed not in rows]
     told = progress(f"judging {setup.name}", len(seeds), "episodes")
-    with told as tell, closing(_rows(setup, todo, video, place)) as fresh:
+    with told as tell, closing(_rows(setup, todo, watches, place)) as fresh:
         tell(len(seeds) - len(todo), "")
         for row in fresh:
             keep(row)
@@ -62,8 +61,10 @@ def judge_beside(
     }
 
 
-def _rows(setup: Setup, seeds: Sequence[int], video: Path | None, place: Place | None) -> Rows:
+def _rows(
+    setup: Setup, seeds: Sequence[int], watches: Sequence[Watch], place: Place | None
+) -> Rows:
     workers = worth(len(seeds), os.cpu_count() or 1)
-    if workers > 1 and place is not None and video is None:
+    if workers > 1 and place is not None and not watches:
         return evaluate_in_workers(partial(scripted, place, setup.name), seeds, workers)
-    return evaluate(setup, seeds, film_into(video) if video is not None else None)
+    return evaluate(setup, seeds, lambda seed, arm: [o for w in watches for o in w(seed, arm)])

@@ -26,8 +26,9 @@ class Row:
 
     pilot: policy, expert, zero or random. spawn: the object's pose at the first tick, None
     where the arm does not tell. measures: the task's own numbers (`max_height_m`, `picked`,
-    `dropped`, …). latency_s: mean and greatest time of the episode's inferences. wall_s: time
-    in the loop, shared with the episodes beside it. detail: what a fault said.
+    `dropped`, …). latency_s: mean and greatest time of the episode's inferences. action_low,
+    action_high: the range of what was sent, (A,) each, in the arm's unit. wall_s: time in the
+    loop, shared with the episodes beside it. detail: what a fault said.
     """
 
     seed: int
@@ -41,6 +42,8 @@ class Row:
     inferences: int = 0
     late: int = 0
     latency_s: tuple[float, float] = (0.0, 0.0)
+    action_low: tuple[float, ...] = ()
+    action_high: tuple[float, ...] = ()
     wall_s: float = 0.0
     detail: str = ""
 
@@ -54,13 +57,8 @@ class Row:
     @staticmethod
     def from_json(line: str) -> Row:
         raw: dict[str, Any] = json.loads(line)
-        spawn = raw.pop("spawn")
-        latency = raw.pop("latency_s")
-        return Row(
-            **raw,
-            spawn=tuple(spawn) if spawn is not None else None,
-            latency_s=(latency[0], latency[1]),
-        )
+        fields: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in raw.items()}
+        return Row(**fields)
 
 
 @dataclass(frozen=True)
@@ -80,6 +78,8 @@ class Summary:
     mean_max_height_m: float | None
     mean_wall_s: float | None
     mean_latency_s: float | None
+    action_low: tuple[float, ...]
+    action_high: tuple[float, ...]
     classes: Mapping[str, int]
 
     @property
@@ -120,6 +120,8 @@ def summarise(rows: Sequence[Row]) -> Summary:
         ),
         mean_wall_s=_mean(r.wall_s for r in rows),
         mean_latency_s=_mean(r.latency_s[0] for r in asked),
+        action_low=tuple(map(min, zip(*(r.action_low for r in rows if r.action_low)))),
+        action_high=tuple(map(max, zip(*(r.action_high for r in rows if r.action_high)))),
         classes=count_classes(rows),
     )
 

@@ -15,7 +15,7 @@ from tyro.conf import Positional
 from vibrissa.core.errors import UsageError
 
 if TYPE_CHECKING:
-    from vibrissa.bench.evaluate import Setup
+    from vibrissa.bench.evaluate import Setup, Watch
     from vibrissa.bench.outcomes import Row
     from vibrissa.bench.page import Judged
     from vibrissa.bench.setups import Place
@@ -47,6 +47,8 @@ class Config:
     """cpu, cuda, cuda:1, mps; auto takes a GPU where there is one."""
     video: Path | None = None
     """Leave a film of every episode in this folder."""
+    rollouts: Path | None = None
+    """Leave every tick of every episode in this folder, a JSON file each."""
     out: Path | None = None
     """A new folder for outcomes.jsonl, report.html and report.json."""
     json: bool = False
@@ -64,7 +66,8 @@ def run(cfg: Config) -> int:
     seeds = range(cfg.seeds, cfg.seeds + cfg.episodes)
     file = RowFile(cfg.out / "outcomes.jsonl") if cfg.out else None
     keep = file.add if file else lambda _: None
-    rows = judge(setup, seeds, keep=keep, video=cfg.video, place=None if cfg.checkpoint else place)
+    place_of_workers = None if cfg.checkpoint else place
+    rows = judge(setup, seeds, keep=keep, watches=_watches(cfg), place=place_of_workers)
     beside = {} if _stands_alone(cfg) else judge_beside(place, seeds, keep=keep)
     if cfg.out is not None:
         _report(cfg, Judged(place, setup, rows, beside, cfg.checkpoint), began_s)
@@ -95,6 +98,16 @@ def lines(rows: Sequence[Row], beside: Mapping[str, Sequence[Row]]) -> list[str]
     if told.mean_steps is not None:
         wins = f", successes {told.mean_steps_success:.0f}" if told.mean_steps_success else ""
         text.append(f"ticks   {told.mean_steps:.0f}{wins}")
+    if told.mean_latency_s:
+        each_ms = told.mean_latency_s * 1e3
+        text.append(
+            f"speed   {1 / told.mean_latency_s:.0f} inferences/s ({each_ms:.1f} ms a batch)"
+        )
+    if told.action_low:
+        ranges = zip(told.action_low, told.action_high, strict=True)
+        text.append(
+            "actions " + "  ".join(f"{low:.2f}..{high:.2f}" for low, high in ranges) + " rad"
+        )
     for other, others in beside.items():
         if other == "expert":
             pair = compare_paired(rows, others)
@@ -120,7 +133,8 @@ def _check(cfg: Config) -> None:
         raise UsageError("--horizon is for checkpoints: a scripted pilot has no chunks.")
     if cfg.episodes < 1 or cfg.seeds < 0:
         raise UsageError(f"--episodes {cfg.episodes} --seeds {cfg.seeds}: want at least 1 and 0.")
-    for flag, folder in (("--out", cfg.out), ("--video", cfg.video)):
+    folders = {"--out": cfg.out, "--video": cfg.video, "--rollouts": cfg.rollouts}
+    for flag, folder in folders.items():
         if folder is not None and folder.exists() and (folder.is_file() or any(folder.iterdir())):
             raise UsageError(f"{flag} {folder} is there already and not empty. Name another one.")
     if cfg.video is not None:
@@ -143,6 +157,15 @@ def _who(cfg: Config) -> tuple[Place, Setup]:
     policy = load_policy(cfg.checkpoint, slots=SLOTS, device=device_named(cfg.device))
     place = place_for(policy.contract, task=cfg.task, site=cfg.site, friction=cfg.friction)
     return place, learnt(place, policy, horizon=cfg.horizon)
+
+
+def _watches(cfg: Config) -> list[Watch]:
+    """Films and tapes, where they were asked for."""
+    from vibrissa.bench.films import film_into
+    from vibrissa.bench.tapes import tape_into
+
+    films = [film_into(cfg.video)] if cfg.video is not None else []
+    return [*films, *([tape_into(cfg.rollouts)] if cfg.rollouts is not None else [])]
 
 
 def _stands_alone(cfg: Config) -> bool:
@@ -182,6 +205,8 @@ def _tell(
             print(f"report  {cfg.out / 'report.html'}")
         if cfg.video is not None:
             print(f"films   {cfg.video}")
+        if cfg.rollouts is not None:
+            print(f"ticks   {cfg.rollouts}")
 
 
 def _exit_code(rows: Sequence[Row]) -> int:
