@@ -10,7 +10,7 @@ import pytest
 
 from vibrissa import cli
 
-HEAVY = ("torch", "lerobot", "mujoco", "mink", "rerun", "matplotlib", "scipy", "pyarrow", "tyro")
+HEAVY = ("torch", "lerobot", "mujoco", "matplotlib", "scipy", "pyarrow", "tyro")
 
 
 def test_help_loads_nothing_heavy() -> None:

@@ -12,17 +12,13 @@ import pytest
 import vibrissa
 
 ROOT = Path(vibrissa.__file__).parent
-FLOOR = {"core": 0, "control": 1, "sim": 2, "real": 2, "data": 2, "learn": 2, "show": 2}
-FLOOR |= {"bench": 3, "hil": 3, "twin": 3, "commands": 4, "cli": 5}
+FLOOR = {"core": 0, "control": 1, "sim": 2, "data": 2, "learn": 2, "show": 2}
+FLOOR |= {"bench": 3, "commands": 4, "cli": 5}
 # Which rooms may import the heavy libraries; a file may be named where a whole room may not.
 ALLOWED = {
-    "lerobot": ("real/", "data/", "learn/"),
-    "mujoco": ("sim/", "twin/"),
-    "mink": ("sim/expert.py",),
-    "rerun": ("show/",),
-    "ray": ("bench/fleet.py",),
-    "grpc": ("hil/link.py",),
-    "torch": ("learn/", "hil/", "data/loader.py"),
+    "lerobot": ("data/", "learn/"),
+    "mujoco": ("sim/",),
+    "torch": ("learn/", "data/loader.py"),
     "gymnasium": (),
 }
 FILES = sorted(ROOT.rglob("*.py"))
