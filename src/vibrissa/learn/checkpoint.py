@@ -14,7 +14,7 @@ import logging
 from collections.abc import Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import draccus
@@ -162,8 +162,9 @@ def _check_processor(pretrained: Path, name: str) -> None:
 
 
 def _train_config(
-    recipe: Recipe, dataset: Path, config: ACTConfig, seed: int
+    recipe: Recipe, dataset: PurePath, config: ACTConfig, seed: int
 ) -> TrainPipelineConfig:
+    # A repository id has one slash and no backslash, whatever the paths of this system look like.
     return TrainPipelineConfig(
         dataset=DatasetConfig(
             repo_id=f"local/{dataset.name}", root=str(dataset), video_backend="pyav"
