@@ -20,7 +20,7 @@ from vibrissa.control.pilots import Unasking
 from vibrissa.core.episode import Decision, Observation
 from vibrissa.core.errors import ArmFault
 from vibrissa.core.units import GRIPPER, HIGH_RAD, LOW_RAD
-from vibrissa.sim.reach import ARM, Pose, Reach, askew
+from vibrissa.sim.reach import ARM, Pose, Reach, jaw_direction
 from vibrissa.sim.scene import SceneCfg
 
 Phase = Literal[
@@ -79,6 +79,7 @@ class Grip:
     heading_rad: float
     place: NDArray[np.float64]  # (3,)
     yaw_rad: float
+    half_m: float  # of the object, in the direction in which the jaws open
     hovering: Joints  # (5,) the arm's joints above it
 
 
@@ -265,15 +266,24 @@ class Expert(Unasking):
         best: tuple[tuple[float, float], Grip] | None = None
         turns = self._cfg.object.symmetry
         for k in range(turns):
-            grip = Grip(0.0, yaw + np.pi / 2 + 2 * np.pi * k / turns, place, yaw, np.zeros(ARM))
+            grip = Grip(
+                0.0,
+                yaw + np.pi / 2 + 2 * np.pi * k / turns,
+                place,
+                yaw,
+                self._half[1],
+                np.zeros(ARM),
+            )
             poses = [self._grasp_pose(grip, h) for h in (self._style.hover_m, 0.0)]
             found = self._reach.least_tilt(poses, self._first_guess(truth))
             if found is None:
                 continue
             tilt, (hovering, q) = found
-            cost = (abs(tilt) + askew(tilt, q, grip.heading_rad), abs(float(q[4])))
+            opens = np.abs(jaw_direction(tilt, float(q[0]), grip.heading_rad))
+            half_m = float(opens @ (self._half[1], self._half[0], self._half[2]))
+            cost = (abs(tilt) + math.acos(min(1.0, opens[0])), abs(float(q[4])))
             if best is None or cost < best[0]:
-                best = cost, replace(grip, tilt_rad=tilt, hovering=hovering)
+                best = cost, replace(grip, tilt_rad=tilt, half_m=half_m, hovering=hovering)
         return best[1] if best else None
 
     def _grasp_pose(self, grip: Grip, above_m: float) -> Pose:
@@ -282,7 +292,7 @@ class Expert(Unasking):
         x, y = grip.place[:2] + self._style.along_m * np.array([np.cos(along), np.sin(along)])
         below = FINGER_M * np.cos(grip.tilt_rad) + FINGER_HALF_M * abs(np.sin(grip.tilt_rad))
         z = max(float(grip.place[2]), float(below) + FLOOR_M)
-        across = self._half[1] + CLEAR_M - PAD_M
+        across = grip.half_m + CLEAR_M - PAD_M
         return Pose(
             (float(x), float(y), z + above_m), grip.tilt_rad, grip.heading_rad, across_m=across
         )

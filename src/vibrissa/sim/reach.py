@@ -114,10 +114,18 @@ class Reach:
         return error, jacobian
 
 
-def askew(tilt_rad: float, q: NDArray[np.floating], heading_rad: float) -> float:
-    """The angle (rad) that remains between the pads and an upright face of that heading."""
-    off = _off_side(q[0], heading_rad)
-    return math.acos(min(1.0, math.hypot(math.cos(off), math.cos(tilt_rad) * math.sin(off))))
+def jaw_direction(tilt_rad: float, pan_rad: float, heading_rad: float) -> NDArray[np.float64]:
+    """Where the jaws open when rolled to lie nearest to an upright face of that heading.
+
+    (3,) unit vector: its parts across the face, along it, and up. The first alone is what one
+    would like; a tilted gripper cannot have it for every heading.
+    """
+    off = _off_side(pan_rad, heading_rad)
+    roll = math.atan2(math.cos(tilt_rad) * math.sin(off), math.cos(off))
+    side, out = math.cos(roll), math.sin(roll) * math.cos(tilt_rad)
+    across = side * math.cos(off) + out * math.sin(off)
+    along = out * math.cos(off) - side * math.sin(off)
+    return np.array([across, along, -math.sin(roll) * math.sin(tilt_rad)])
 
 
 def _off_side(pan: float, heading: float) -> float:
