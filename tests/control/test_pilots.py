@@ -90,6 +90,14 @@ def test_a_short_or_flat_chunk_is_a_fault() -> None:
         ChunkPlayer(3, lead=3)
 
 
+def test_nan_in_the_part_that_is_executed_is_a_fault() -> None:
+    chunk = np.zeros((6, 1), np.float32)
+    chunk[4] = np.nan
+    ChunkPlayer(4).take(chunk, 0, 0)
+    with pytest.raises(PolicyFault, match="NaN"):
+        ChunkPlayer(5).take(chunk, 0, 0)
+
+
 def test_ensembling_asks_every_tick_and_averages() -> None:
     policy, tape = Ramp(length=8), Tape()
     run_episode(OneJoint(), ChunkPlayer(8, ensemble=0.01), Reach(), [tape], policy=policy)

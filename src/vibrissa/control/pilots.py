@@ -157,6 +157,8 @@ class ChunkPlayer:
             raise PolicyFault(
                 f"a chunk of {len(chunk)} actions cannot fill a horizon of {self._horizon}."
             )
+        if not np.isfinite(chunk[: self._horizon]).all():
+            raise PolicyFault("the policy gave NaN or infinity; is an input far out of range?")
         self._asked = None
         self._fresh = (chunk, latency_s)
         if self._ensemble is None:
