@@ -9,7 +9,7 @@ from learn.tiny import quiet
 
 from vibrissa.commands import openloop
 from vibrissa.commands.train import train_policy
-from vibrissa.core.errors import ContractError, DatasetError
+from vibrissa.core.errors import ContractError, DatasetError, PolicyFault
 from vibrissa.learn.openloop import open_loop
 from vibrissa.learn.policy import load_policy
 from vibrissa.learn.recipes import recipe_named
@@ -39,6 +39,15 @@ def test_the_mean_action_itself_scores_one(trained: Path) -> None:
 def test_nothing_to_compare_is_said(trained: Path) -> None:
     with pytest.raises(DatasetError, match="no samples"):
         open_loop(load_policy(trained), [])
+
+
+def test_nan_has_no_error_to_tell(trained: Path) -> None:
+    policy = load_policy(trained, slots=4)
+    policy.predict = lambda batch: torch.full((4, 10, 6), torch.nan)  # type: ignore[method-assign]
+    recorded = torch.zeros(4, 10, 6)
+    batch = {"action": recorded, "action_is_pad": torch.zeros(4, 10, dtype=torch.bool)}
+    with pytest.raises(PolicyFault, match="NaN"):
+        open_loop(policy, [batch])
 
 
 def test_another_arms_dataset_is_refused(trained: Path, realdata: Path) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from vibrissa.core.errors import DatasetError
+from vibrissa.core.errors import DatasetError, PolicyFault
 from vibrissa.learn.policy import CheckpointPolicy
 
 
@@ -57,7 +57,7 @@ def open_loop(policy: CheckpointPolicy, batches: Iterable[Mapping[str, Tensor]])
     """Compare the executed part of each chunk with the recorded actions.
 
     `batches` are a loader's: inputs in stored units, `action` (B, K, A), `action_is_pad` (B, K).
-    Raises DatasetError where there is nothing to compare.
+    Raises DatasetError where there is nothing to compare, PolicyFault for NaN.
     """
     errors, done, samples = [], [], 0
     for batch in batches:
@@ -71,6 +71,8 @@ def open_loop(policy: CheckpointPolicy, batches: Iterable[Mapping[str, Tensor]])
     if not errors:
         raise DatasetError("there are no samples to compare the policy with.")
     error, actions = torch.cat(errors), torch.cat(done)  # (M, A)
+    if not error.isfinite().all():
+        raise PolicyFault("the policy gave NaN or infinity; is an input far out of range?")
     baseline = (actions - actions.mean(0)).abs().mean(0)
     channels = policy.contract.action
     return OpenLoop(
