@@ -30,8 +30,8 @@ Joints = NDArray[np.float64]
 
 OPEN_RAD, CLOSED_RAD = 0.75, 0.0
 PAD_M = 0.0079  # from the gripper's middle to the static pad's face
-CLEAR_M = 0.005  # between that pad and the object, before the jaws close
-FINGER_M, FINGER_HALF_M = 0.0064, 0.0085  # the fingers end this far below the tip; half their width
+CLEAR_M = 0.010  # between that pad and the object, before the jaws close: room for a learner to err
+FINGER_M, FINGER_HALF_M = 0.0064, 0.0062  # the fingers end this far below the tip; half their width
 FLOOR_M = 0.003  # and stay this far above the table
 SAFE_M = 0.05  # below this height of the tip the arm rises before it goes sideways
 SLIPPED_M, SLIPPED_RAD = 0.010, 0.20  # an object that moved this much is approached again
@@ -108,6 +108,7 @@ class Expert(Unasking):
         self._path: deque[Joints] = deque()
         self._grip: Grip | None = None
         self._at: Joints = np.zeros(6)
+        self._failed = 0  # grasps so far that did not hold
 
     @property
     def phase(self) -> str:
@@ -137,7 +138,7 @@ class Expert(Unasking):
             "hover": "descend",
             "descend": "close",
             "close": "lift" if truth["grasped"] else "rise",
-            "lift": "carry" if goal else "rest",
+            "lift": ("carry" if goal else "rest") if truth["grasped"] else "rise",
             "carry": "release",
             "release": "retreat",
             "retreat": "rest" if self._is_delivered(truth) else "rise",
@@ -152,7 +153,7 @@ class Expert(Unasking):
             return self._has_moved(truth, SLIPPED_M, SLIPPED_RAD)
         if self._phase in ("lift", "carry") or (self._phase == "rest" and self._cfg.tray is None):
             away = np.linalg.norm(truth["object_position"] - truth["tip_position"])
-            return bool(away > CARRIED_M + self._half[0])
+            return not truth["touching"] or bool(away > CARRIED_M + self._half[0])
         return False
 
     def _has_moved(self, truth: Any, most_m: float, most_rad: float) -> bool:
@@ -188,6 +189,9 @@ class Expert(Unasking):
 
     def _rise(self, truth: Any) -> None:
         """Open the jaws and, where the tip is low, go straight up before going anywhere."""
+        if self._grip is not None:  # it did not hold: the next one is taken by the middle
+            self._failed += 1
+            self._style = replace(self._style, along_m=0.0, aside_m=(0.0, 0.0))
         opened = self._at.copy()
         opened[GRIPPER] = OPEN_RAD
         tip = truth["tip_position"]
@@ -261,30 +265,29 @@ class Expert(Unasking):
         self._stay(0.5)
 
     def _choose_grip(self, truth: Any) -> Grip | None:
-        """Across the object's short side, with the least tilt, then the least roll."""
-        place, yaw = truth["object_position"].copy(), truth["object_yaw"]
-        best: tuple[tuple[float, float], Grip] | None = None
+        """Across the object's short side, with the least tilt, then the least roll.
+
+        After a grasp that failed it is the other way round: what one jaw could not hold from
+        below, tilted as it is, it can hold from above.
+        """
         turns = self._cfg.object.symmetry
-        for k in range(turns):
-            grip = Grip(
-                0.0,
-                yaw + np.pi / 2 + 2 * np.pi * k / turns,
-                place,
-                yaw,
-                self._half[1],
-                np.zeros(ARM),
-            )
-            poses = [self._grasp_pose(grip, h) for h in (self._style.hover_m, 0.0)]
-            found = self._reach.least_tilt(poses, self._first_guess(truth))
-            if found is None:
-                continue
-            tilt, (hovering, q) = found
-            opens = np.abs(jaw_direction(tilt, float(q[0]), grip.heading_rad))
-            half_m = float(opens @ (self._half[1], self._half[0], self._half[2]))
-            cost = (abs(tilt) + math.acos(min(1.0, opens[0])), abs(float(q[4])))
-            if best is None or cost < best[0]:
-                best = cost, replace(grip, tilt_rad=tilt, half_m=half_m, hovering=hovering)
-        return best[1] if best else None
+        ways = [self._way_to_grip(truth, 2 * np.pi * k / turns) for k in range(turns)]
+        ranked = sorted((way for way in ways if way is not None), key=lambda way: way[0])
+        return ranked[min(self._failed % 2, len(ranked) - 1)][1] if ranked else None
+
+    def _way_to_grip(self, truth: Any, turned: float) -> tuple[tuple[float, float], Grip] | None:
+        """A grasp with the wrist turned so (rad), and what it costs; None where it is out of reach."""
+        place, yaw = truth["object_position"].copy(), truth["object_yaw"]
+        grip = Grip(0.0, yaw + np.pi / 2 + turned, place, yaw, self._half[1], np.zeros(ARM))
+        poses = [self._grasp_pose(grip, height) for height in (self._style.hover_m, 0.0)]
+        found = self._reach.least_tilt(poses, self._first_guess(truth))
+        if found is None:
+            return None
+        tilt, (hovering, q) = found
+        opens = np.abs(jaw_direction(tilt, float(q[0]), grip.heading_rad))
+        half_m = float(opens @ (self._half[1], self._half[0], self._half[2]))
+        cost = (abs(tilt) + math.acos(min(1.0, opens[0])), abs(float(q[4])))
+        return cost, replace(grip, tilt_rad=tilt, half_m=half_m, hovering=hovering)
 
     def _grasp_pose(self, grip: Grip, above_m: float) -> Pose:
         """The jaws round the object, or `above_m` higher; the static pad keeps its clearance."""
