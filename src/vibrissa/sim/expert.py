@@ -30,7 +30,9 @@ Joints = NDArray[np.float64]
 
 OPEN_RAD, CLOSED_RAD = 0.75, 0.0
 PAD_M = 0.0079  # from the gripper's middle to the static pad's face
-CLEAR_M = 0.010  # between that pad and the object, before the jaws close: room for a learner to err
+# Between that pad and the object, before the jaws close: room for a learner to err; less of it when
+# a grasp has failed, and where an edge is near because the jaws are tilted against the object.
+CLEAR_M, CLEAR_AGAIN_M, CLEAR_EDGE_M = 0.010, 0.004, 0.0025
 FINGER_M, FINGER_HALF_M = 0.0064, 0.0062  # the fingers end this far below the tip; half their width
 FLOOR_M = 0.003  # and stay this far above the table
 SAFE_M = 0.05  # below this height of the tip the arm rises before it goes sideways
@@ -52,6 +54,7 @@ class Style:
     drop_m: float
     drop_aside_m: tuple[float, float]
     rad_s: float
+    clear_m: float = CLEAR_M
 
     @staticmethod
     def draw(rng: np.random.Generator, amount: float) -> Style:
@@ -108,7 +111,6 @@ class Expert(Unasking):
         self._path: deque[Joints] = deque()
         self._grip: Grip | None = None
         self._at: Joints = np.zeros(6)
-        self._failed = 0  # grasps so far that did not hold
 
     @property
     def phase(self) -> str:
@@ -190,8 +192,9 @@ class Expert(Unasking):
     def _rise(self, truth: Any) -> None:
         """Open the jaws and, where the tip is low, go straight up before going anywhere."""
         if self._grip is not None:  # it did not hold: the next one is taken by the middle
-            self._failed += 1
-            self._style = replace(self._style, along_m=0.0, aside_m=(0.0, 0.0))
+            self._style = replace(
+                self._style, clear_m=CLEAR_AGAIN_M, along_m=0.0, aside_m=(0.0, 0.0)
+            )
         opened = self._at.copy()
         opened[GRIPPER] = OPEN_RAD
         tip = truth["tip_position"]
@@ -265,18 +268,14 @@ class Expert(Unasking):
         self._stay(0.5)
 
     def _choose_grip(self, truth: Any) -> Grip | None:
-        """Across the object's short side, with the least tilt, then the least roll.
-
-        After a grasp that failed it is the other way round: what one jaw could not hold from
-        below, tilted as it is, it can hold from above.
-        """
+        """Across the object's short side, with the least tilt, then the least roll."""
         turns = self._cfg.object.symmetry
         ways = [self._way_to_grip(truth, 2 * np.pi * k / turns) for k in range(turns)]
-        ranked = sorted((way for way in ways if way is not None), key=lambda way: way[0])
-        return ranked[min(self._failed % 2, len(ranked) - 1)][1] if ranked else None
+        within = [way for way in ways if way is not None]
+        return min(within, key=lambda way: way[0])[1] if within else None
 
     def _way_to_grip(self, truth: Any, turned: float) -> tuple[tuple[float, float], Grip] | None:
-        """A grasp with the wrist turned so (rad), and what it costs; None where it is out of reach."""
+        """A grasp with the wrist turned so (rad), and its cost; None where it is out of reach."""
         place, yaw = truth["object_position"].copy(), truth["object_yaw"]
         grip = Grip(0.0, yaw + np.pi / 2 + turned, place, yaw, self._half[1], np.zeros(ARM))
         poses = [self._grasp_pose(grip, height) for height in (self._style.hover_m, 0.0)]
@@ -295,7 +294,7 @@ class Expert(Unasking):
         x, y = grip.place[:2] + self._style.along_m * np.array([np.cos(along), np.sin(along)])
         below = FINGER_M * np.cos(grip.tilt_rad) + FINGER_HALF_M * abs(np.sin(grip.tilt_rad))
         z = max(float(grip.place[2]), float(below) + FLOOR_M)
-        across = grip.half_m + CLEAR_M - PAD_M
+        across = max(self._half[1] + self._style.clear_m, grip.half_m + CLEAR_EDGE_M) - PAD_M
         return Pose(
             (float(x), float(y), z + above_m), grip.tilt_rad, grip.heading_rad, across_m=across
         )
