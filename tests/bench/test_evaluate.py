@@ -7,13 +7,14 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
+from bench.builds import no_setup, zero_setup
 from fakes import OneJoint, Ramp, Reach, Tape
 from numpy.typing import NDArray
 
 from vibrissa.bench.evaluate import Setup, evaluate, spawn_of
 from vibrissa.bench.outcomes import Row
 from vibrissa.bench.workers import evaluate_in_workers, worth
-from vibrissa.control.pilots import ChunkPlayer, Zero
+from vibrissa.control.pilots import ChunkPlayer
 from vibrissa.core.episode import Observation
 from vibrissa.core.errors import ArmFault, UsageError
 from vibrissa.core.protocols import Arm, Policy
@@ -21,14 +22,6 @@ from vibrissa.core.protocols import Arm, Policy
 
 def ramp_setup(policy: Policy | None = None, slots: int = 3) -> Setup:
     return Setup("policy", OneJoint, Reach, lambda _arm: ChunkPlayer(4), policy or Ramp(), slots)
-
-
-def zero_setup() -> Setup:
-    return Setup("zero", OneJoint, Reach, _zero)
-
-
-def _zero(_arm: Arm) -> Zero:
-    return Zero()
 
 
 def judged(setup: Setup, seeds: Sequence[int]) -> list[Row]:
@@ -134,10 +127,6 @@ def test_watchers_see_their_episode() -> None:
 def test_workers_give_the_rows_of_one_process() -> None:
     rows = sorted(evaluate_in_workers(zero_setup, range(9), 2), key=lambda r: r.seed)
     assert timeless(rows) == timeless(judged(zero_setup(), range(9)))
-
-
-def no_setup(what: type[BaseException]) -> Setup:
-    raise what("no such thing")
 
 
 def test_what_a_worker_raises_comes_back() -> None:

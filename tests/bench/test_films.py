@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+from bench.test_rows import row
 from fakes import OneJoint, Ramp, Reach
 from numpy.typing import NDArray
-from test_rows import row
 
 from vibrissa.bench.evaluate import Setup, evaluate
 from vibrissa.bench.films import SIZE, choose, clips, film_into

@@ -8,7 +8,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from test_rows import row
+from bench.test_rows import row
 
 from vibrissa.bench import charts
 from vibrissa.bench.outcomes import Row, summarise
