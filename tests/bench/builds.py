@@ -5,6 +5,7 @@ from __future__ import annotations
 from fakes import OneJoint, Reach
 
 from vibrissa.bench.evaluate import Setup
+from vibrissa.control.pilots import Zero
 
 
 def zero_setup() -> Setup:
