@@ -13,6 +13,7 @@ import pytest
 
 from vibrissa import cli
 from vibrissa.bench.outcomes import read_rows
+from vibrissa.commands.eval import HELD_OUT
 
 
 def judged(capsys: pytest.CaptureFixture[str], *words: str) -> dict[str, Any]:
@@ -77,7 +78,7 @@ def test_a_checkpoint_stands_beside_expert_and_zero(
     assert told["mean_latency_s"] > 0
     rows = read_rows(out / "outcomes.jsonl")
     assert sorted((r.pilot, r.seed) for r in rows) == sorted(
-        (p, s) for p in ("policy", "expert", "zero") for s in (1_000_000, 1_000_001)
+        (p, s) for p in ("policy", "expert", "zero") for s in (HELD_OUT, HELD_OUT + 1)
     )
     assert (out / "report.html").is_file()
     assert json.loads((out / "report.json").read_text())["expert"] == 1.0
