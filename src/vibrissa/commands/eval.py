@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from vibrissa.bench.page import Judged
     from vibrissa.bench.setups import Place
 
-HELD_OUT = 2_000_000  # demonstrations come from seeds below; recipes were tuned on 1,000,000 onwards
+HELD_OUT = 2_000_000  # demonstrations come from seeds below; recipes were tuned from 1,000,000 on
 
 
 @dataclass(frozen=True)
