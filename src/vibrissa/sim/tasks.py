@@ -7,6 +7,7 @@ one that is still held above it. So success is a state that lasts ten ticks with
 from __future__ import annotations
 
 import dataclasses
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -80,7 +81,7 @@ def make_task(task: str, cfg: SceneCfg | None = None) -> Task:
     return known.judge(task, cfg or known.scene, known.max_ticks)
 
 
-class _Tracked:
+class _Tracked(ABC):
     """What both judges share: the object's track, and what it says at the end."""
 
     def __init__(self, name: str, cfg: SceneCfg, max_ticks: int):
@@ -127,11 +128,13 @@ class _Tracked:
             np.array(self._height_m), np.array(self._goal_xy_m), np.array(self._held, np.bool_)
         )
 
+    @abstractmethod
     def _distance(self, truth: Mapping[str, Any]) -> float:
-        raise NotImplementedError
+        """How far the object is from its goal in the plane, m; infinite where there is none."""
 
+    @abstractmethod
     def _done(self, truth: Mapping[str, Any]) -> bool:
-        raise NotImplementedError
+        """Whether this very tick is as it should be."""
 
 
 class PickPlace(_Tracked):
