@@ -65,7 +65,7 @@ def theirs(*, cameras: bool = False) -> Drive:
     """so101-nexus's pick-and-place task as it comes; with two cameras where pictures are wanted."""
     from so101_nexus_core.config import PickAndPlaceConfig
     from so101_nexus_core.observations import JointPositions, OverheadCamera, WristCamera
-    from so101_nexus_mujoco.pick_and_place import PickAndPlaceEnv
+    from so101_nexus_mujoco.pick_and_place import PickAndPlaceEnv  # pyright: ignore[reportMissingImports]  # the extra `bench`
 
     width, height = SIZE
     views = [
@@ -87,7 +87,7 @@ def theirs(*, cameras: bool = False) -> Drive:
 
 def theirs_physics() -> Drive:
     """Their model, ten substeps of 2 ms a step, and nothing else."""
-    from so101_nexus_mujoco.pick_and_place import PickAndPlaceEnv
+    from so101_nexus_mujoco.pick_and_place import PickAndPlaceEnv  # pyright: ignore[reportMissingImports]
 
     env = PickAndPlaceEnv()
     rest = np.array(env.config.robot.rest_qpos_rad)
