@@ -49,7 +49,7 @@ def test_an_unknown_word_is_answered_with_the_nearest(capsys) -> None:
     assert told.startswith("vibrissa: no command 'recrod'. Did you mean: record")
     assert told.count("\n") == 1
     assert cli.main(["data"]) == 1
-    assert "Did you mean: data inspect?" in capsys.readouterr().err
+    assert "Did you mean: data inspect, data rerender?" in capsys.readouterr().err
 
 
 def test_version(capsys) -> None:
@@ -64,3 +64,21 @@ def test_every_command_is_documented() -> None:
         assert path.is_file(), f"{module} is in the table and has no file"
         assert path.read_text("utf8").startswith('"""')
         assert len(line) <= 60
+
+
+@pytest.mark.parametrize(
+    ("argv", "told"),
+    [
+        (["record", "--out", "x", "--nosuch"], "--nosuch"),
+        (["record", "--out", "x", "--camera-size", "64"], "camera-size"),
+        (["record", "--out", "x", "--episodes", "many"], "many"),
+        (["task", "check"], "my-task.yaml"),
+    ],
+)
+def test_options_that_cannot_be_read_are_one_line(capsys, argv, told) -> None:
+    assert cli.main(argv) == 1
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.count("\n") == 1
+    assert told in err
+    assert f"See vibrissa {' '.join(argv[: 2 if argv[0] == 'task' else 1])} --help." in err

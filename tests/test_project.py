@@ -52,6 +52,14 @@ def test_pins_are_exact_and_installed() -> None:
     assert not wrong, f"installed, pinned: {wrong}"
 
 
+def test_the_known_good_versions_travel_with_the_package() -> None:
+    """An installed Vibrissa has no pyproject.toml; `vibrissa doctor` reads this list instead."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf8"))
+    pins = project["tool"]["uv"]["constraint-dependencies"]
+    shipped = (ROOT / "src" / "vibrissa" / "machine" / "known_good.txt").read_text("utf8")
+    assert [line for line in shipped.splitlines() if not line.startswith("#")] == pins
+
+
 def test_no_lock_file_and_no_registry_is_tracked() -> None:
     tracked = subprocess.run(
         ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False

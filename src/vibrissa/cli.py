@@ -6,9 +6,12 @@ The tables below are the registry. A command module has a docstring, a frozen `C
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import importlib
+import io
 import os
+import re
 import sys
 from collections.abc import Sequence
 
@@ -22,7 +25,14 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "eval": ("vibrissa.commands.eval", "judge a checkpoint, or the expert, zero, random pilot"),
     "openloop": ("vibrissa.commands.openloop", "does a policy reproduce the actions of a dataset?"),
     "replay": ("vibrissa.commands.replay", "play a real arm's recording on the simulated arm"),
+    "fit": ("vibrissa.commands.fit", "fit the simulated servos to a real arm's recordings"),
+    "doctor": ("vibrissa.commands.doctor", "what this computer lacks, and what to do about it"),
+    "task check": ("vibrissa.commands.task.check", "check a task file, and see what it says"),
     "data inspect": ("vibrissa.commands.data.inspect", "describe any dataset on one screen"),
+    "data rerender": (
+        "vibrissa.commands.data.rerender",
+        "simulated episodes through other cameras",
+    ),
 }
 
 USAGE_EXIT, STOPPED_EXIT = 1, 130
@@ -54,8 +64,33 @@ def _run(args: list[str]) -> int:
 
     import tyro
 
-    cfg = tyro.cli(module.Config, args=rest, prog=f"vibrissa {words}", description=module.__doc__)
+    told = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(told):
+            cfg = tyro.cli(
+                module.Config, args=rest, prog=f"vibrissa {words}", description=module.__doc__
+            )
+    except SystemExit as stop:
+        if not stop.code:
+            raise  # --help
+        raise UsageError(f"{_in_a_line(told.getvalue())} See vibrissa {words} --help.") from None
     return module.run(cfg)
+
+
+def _in_a_line(told: str) -> str:
+    """What the parser draws as a box, in words: without its title, and without advice."""
+    bare = _COLOUR.sub("", told).translate(dict.fromkeys(map(ord, "╭╮╰╯│─"), " "))
+    kept = []
+    for line in (line.strip() for line in bare.splitlines()):
+        if line.startswith(("Argument helptext", "For full helptext")):
+            break
+        if line.strip("- "):
+            kept.append(line.removeprefix("- "))
+    words = " ".join(kept[1:] or kept).split(" Got errors:")[0].rstrip(".:")
+    return words.replace("[bold]", "").replace("[/bold]", "") + "."
+
+
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
 def _split(args: list[str]) -> tuple[str, list[str]]:

@@ -11,7 +11,7 @@ from bench.builds import no_setup, zero_setup
 from fakes import OneJoint, Ramp, Reach, Tape
 from numpy.typing import NDArray
 
-from vibrissa.bench.evaluate import Setup, evaluate, spawn_of
+from vibrissa.bench.evaluate import Setup, evaluate, jump_of, spawn_of
 from vibrissa.bench.outcomes import Row
 from vibrissa.bench.workers import evaluate_in_workers, worth
 from vibrissa.control.pilots import ChunkPlayer
@@ -142,3 +142,25 @@ def test_workers_only_where_they_pay() -> None:
 
 def test_an_arm_that_tells_no_truth_has_no_spawn() -> None:
     assert spawn_of(Observation(0, 0.0, np.zeros(1, np.float32))) is None
+
+
+def test_chunks_that_disagree_are_seen_as_jumps() -> None:
+    """A ramp of 0.01 a tick that starts 0.2 higher with every chunk of five."""
+    sent = [np.full(6, 0.01 * t + 0.2 * (t // 5), np.float32) for t in range(15)]
+    fresh = [t % 5 == 0 for t in range(15)]
+    jump, stride = jump_of(sent, fresh)
+    assert jump == pytest.approx(0.21, abs=1e-4)
+    assert stride == pytest.approx(0.01, abs=1e-4)
+
+
+def test_without_chunks_there_is_no_jump() -> None:
+    still = [np.zeros(6, np.float32)] * 4
+    assert jump_of(still, [False] * 4) == (None, 0.0)
+    assert jump_of(still[:1], [True]) == (None, None)
+    assert jump_of(still[:2], [True, True]) == (0.0, None)
+
+
+def test_a_policys_row_tells_how_its_chunks_join() -> None:
+    row = judged(ramp_setup(), [3])[0]
+    assert row.jump == pytest.approx(row.stride, rel=0.2)  # a ramp goes on as it was
+    assert judged(zero_setup(), [3])[0].jump is None

@@ -87,6 +87,17 @@ def test_no_episode_has_no_rates() -> None:
     assert summarise([row(0, measures={"picked": 0.0})]).drop_rate is None
 
 
+def test_the_grip_is_told_of_the_episodes_that_had_one() -> None:
+    grips = [(40.0, 30.0, 0.002, 1.0), (20.0, 50.0, 0.004, 0.5)]
+    names = ("static_pad_mean_n", "moving_pad_mean_n", "slip_m", "both_pads_share")
+    judged = [row(i, measures=dict(zip(names, grip))) for i, grip in enumerate(grips)]
+    told = summarise([*judged, row(9, "NEVER_PICKED_UP", measures={"held_ticks": 0.0})])
+    assert told.mean_grip_n == 25.0  # the weaker pad of each
+    assert told.mean_slip_m == pytest.approx(0.003)
+    assert told.both_pads_share == 0.75
+    assert summarise([row(9, measures={"held_ticks": 0.0})]).mean_grip_n is None
+
+
 def test_an_unknown_class_is_counted_too() -> None:
     assert count_classes([row(0, "ODD"), row(1)]) == {"SUCCESS": 1, "ODD": 1}
 

@@ -54,6 +54,19 @@ def test_without_a_word_about_the_task_it_must_be_named() -> None:
     assert place_for(contract, task="lift").task == "lift"
 
 
+def test_a_place_that_varies_says_in_every_row_how() -> None:
+    place = place_for(contract_of("lift"), randomise="light")
+    rows = list(evaluate(scripted(place, "expert"), [3, 4]))
+    for row in rows:
+        assert Row.from_json(row.to_json()) == row
+        arm = place.make_arm()
+        arm.reset(row.seed)
+        assert row.sampled == arm.sampled
+        assert row.sampled["mass"] != place.scene.object.mass_kg
+    (plain,) = evaluate(scripted(place_for(contract_of("lift")), "zero"), [3])
+    assert plain.sampled == {}
+
+
 def test_cameras_of_two_sizes_are_refused() -> None:
     one, two = contract_of("lift", ("overhead", "wrist")).cameras
     contract = replace(contract_of("lift"), cameras=(one, replace(two, width=128)))

@@ -168,6 +168,7 @@ def test_other_settings_are_refused_in_one_line(
         (["--recipe", "nonsense"], "no recipe 'nonsense'"),
         (["--demonstrations", "0"], "at least 1"),
         (["--seed", "200"], "at most --seed 199"),
+        (["--randomise", "wild"], "There is: none, light, strong"),
         (["--demonstrations", "4000"], "--demonstrations 3333"),
     ],
 )
@@ -188,6 +189,14 @@ def test_a_folder_of_somebody_else_is_left_alone(
     assert call(tmp_path) == 1
     assert "was not begun by this command" in capsys.readouterr().err
     assert [p.name for p in tmp_path.iterdir()] == ["letter.txt"]
+
+
+def test_a_randomised_demo_varies_in_demonstrations_and_in_judgement(tmp_path: Path) -> None:
+    out = tmp_path / "demo"
+    assert call(out, "--randomise", "light") == 0
+    notes = (out / "demonstrations/meta/vibrissa/episodes.jsonl").read_text().splitlines()
+    assert all(json.loads(note)["sampled"]["mass"] for note in notes)
+    assert all(row.sampled["mass"] for row in read_rows(out / "outcomes.jsonl"))
 
 
 def test_demonstrations_and_judgement_never_share_a_seed() -> None:

@@ -65,6 +65,7 @@ def test_the_same_seeds_give_the_same_rows(
     ]
     assert list(told[0]) == [70, 71, 72, 73]
     assert told[1] == {seed: told[0][seed] for seed in (70, 71)}
+    assert all(measures["static_pad_mean_n"] > 20 for *_, measures in told[0].values())
 
 
 def test_a_checkpoint_stands_beside_expert_and_zero(

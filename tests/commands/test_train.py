@@ -55,7 +55,10 @@ def test_a_run_without_a_checkpoint_starts_afresh_and_says_so(
 @pytest.mark.parametrize(
     ("args", "told"),
     [
-        (["nonsense", "D", "--out", "O"], "no recipe 'nonsense'. There is: act-state, act, debug"),
+        (
+            ["nonsense", "D", "--out", "O"],
+            "no recipe 'nonsense'. There is: act-state, act, act-full, debug",
+        ),
         (["debug", "missing", "--out", "O"], "missing"),
         (["debug", "D"], "vibrissa train RECIPE DATASET --out RUN"),
         (["debug", "D", "--out", "."], "exists already"),

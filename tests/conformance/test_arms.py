@@ -13,12 +13,13 @@ from vibrissa.core.episode import Observation
 from vibrissa.core.protocols import Arm
 
 
-def _simulated(task: str) -> Callable[[], Arm]:
+def _simulated(task: str, randomise: str = "none") -> Callable[[], Arm]:
     def make() -> Arm:
         from vibrissa.sim.arm import SimArm
+        from vibrissa.sim.randomise import preset
         from vibrissa.sim.tasks import make_scene
 
-        return SimArm(make_scene(task))
+        return SimArm(make_scene(task, random=preset(randomise)))
 
     return make
 
@@ -27,6 +28,7 @@ ARMS: dict[str, Callable[[], Arm]] = {
     "one joint": OneJoint,
     "pick-place": _simulated("pick-place"),
     "lift": _simulated("lift"),
+    "pick-place, strongly randomised": _simulated("pick-place", "strong"),
 }
 
 

@@ -10,7 +10,7 @@ from fakes import OneJoint, Ramp, Reach, Tape
 
 from vibrissa.control.drive import run_episode, run_many
 from vibrissa.control.pilots import ChunkPlayer, Replay, Zero
-from vibrissa.control.rollout import rollout
+from vibrissa.control.rollout import Answer, rollout
 from vibrissa.core.errors import ArmFault, ContractError, PolicyFault, VibrissaError
 
 
@@ -175,6 +175,37 @@ def test_a_policy_that_raises_ends_what_it_was_asked_for_and_nothing_else(slots,
     assert all(isinstance(f, PolicyFault) and "out of memory" in str(f) for f in faults)
     assert sum(arm.held for arm in arms) == 9
     assert sum(len(t.ends) for t in tapes) == 9
+
+
+@pytest.mark.parametrize("delay", [1, 3])
+@pytest.mark.parametrize("tick", TICKS)
+def test_an_answer_that_is_late_at_any_tick_is_waited_for_and_told(tick, delay) -> None:
+    """From `tick` on, the next question is answered `delay` ticks late, the others at once."""
+    policy, tape, arm = Ramp(), Tape(), OneJoint()
+    episode = rollout(arm, ChunkPlayer(4), Reach(), [tape], seed=3)
+    held: list[Answer] = []
+    wait, reply, delayed, now = 0, None, False, -1
+    try:
+        while True:
+            question = episode.send(reply)
+            now += 1
+            reply = None
+            if question is not None:
+                held.append(Answer(policy.act([question])[0], question.tick, 0.1))
+                if now >= tick and not delayed:
+                    delayed, wait = True, delay
+            if held and wait == 0:
+                reply = held.pop()
+            wait = max(0, wait - 1)
+    except StopIteration as end:
+        outcome = end.value.outcome
+    late = [s.observation.tick for s in tape.steps if s.decision.late]
+    assert outcome.success
+    assert len(late) == (delay if delayed else 0)
+    for t in late:  # the last action is repeated, or the pose it found is held
+        before = tape.steps[t - 1].decision.action if t else tape.steps[0].observation.state
+        np.testing.assert_array_equal(tape.steps[t].decision.action, before)
+    assert arm.held == len(tape.ends) == 1
 
 
 def test_a_bug_in_one_episode_closes_the_others() -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vibrissa.control.tracking import joint_errors, resample
+from vibrissa.control.tracking import held_up, joint_errors, resample
 from vibrissa.core.errors import UsageError
 
 
@@ -51,3 +51,20 @@ def test_resampling_a_line_is_that_line(length: int, rates: tuple[int, int]) -> 
     np.testing.assert_allclose(found, want, atol=1e-5)
     lasts_s = (length - 1) / here
     assert lasts_s - 1 / there - 1e-9 <= (len(found) - 1) / there <= lasts_s + 1e-9
+
+
+def test_a_joint_that_stands_far_from_its_target_is_held_up() -> None:
+    """The first joint is stopped halfway, the second one follows, the third one sags."""
+    told = np.zeros((90, 3))
+    told[30:] = 0.5
+    state = np.zeros((90, 3))
+    way = np.clip((np.arange(90) - 30) / 15, 0, 1) * 0.5
+    state[:, 0], state[:, 1], state[:, 2] = np.minimum(way, 0.2), way, way * 0.8
+    sag = np.zeros((90, 3))
+    sag[:, 2] = 0.1
+    stuck = held_up(state, told, 30.0, sag)
+    assert stuck[50:, 0].all()
+    assert not stuck[:20].any()
+    assert not stuck[:, 1:].any()
+    assert held_up(state, told, 30.0)[50:, 2].all()  # without gravity, that is no sag
+    assert held_up(state, told, 30.0, -sag)[50:, 2].all()  # nor is it against gravity

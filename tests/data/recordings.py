@@ -53,10 +53,22 @@ def steps(of: Contract, ticks: int, seed: int) -> list[Step]:
 
 
 def picture(camera: CameraSpec, seed: int, tick: int) -> np.ndarray:
-    """A flat grey that tells episode and tick, with a gradient so that it is a picture."""
+    """A flat grey that tells episode and tick, with a step so that it is a picture; or depth."""
+    if camera.depth:
+        return distances(camera, seed, tick)
     image = np.full((camera.height, camera.width, 3), 40 + 10 * seed + tick, np.uint8)
     image[: camera.height // 2] += 60
     return image
+
+
+def distances(camera: CameraSpec, seed: int, tick: int) -> np.ndarray:
+    """Depth (H, W) float32 m that tells episode and tick; the first row measured nothing."""
+    rng = np.random.default_rng([seed, tick])
+    ramp = np.linspace(0.2, 4.0, camera.width, dtype=np.float32)
+    metres = np.tile(ramp + 0.01 * tick, (camera.height, 1)).astype(np.float32)
+    metres += rng.uniform(0, 0.01, metres.shape).astype(np.float32)
+    metres[0] = 0.0
+    return metres
 
 
 def play(

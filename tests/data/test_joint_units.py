@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from vibrissa.core.units import JOINTS
 from vibrissa.data.dataset import open_dataset
 from vibrissa.data.features import ACTION, STATE
-from vibrissa.data.joint_units import arms_of, units_of
+from vibrissa.data.joint_units import arms_of, calibrated_ticks, units_of
 
 
 def readings(seed: int, spans: list[int]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -109,3 +109,13 @@ def test_the_two_armed_set_is_in_raw_ticks(realdata: Path) -> None:
     assert [arm.name for arm in arms] == ["arm1", "arm2"]
     for arm in arms:
         assert units_of(dataset.column(STATE)[:, arm.columns]).unit == "ticks"
+
+
+def test_the_calibrated_range_is_read_off_the_step_of_the_values() -> None:
+    rng = np.random.default_rng(0)
+    ticks = np.array([2588, 2392, 2238, 2394, 3833, 1829])
+    recorded = rng.integers(0, 800, (400, 6)) / ticks * 200 - 100
+    recorded[:, 5] = (recorded[:, 5] + 100) / 2  # the gripper goes from 0 to 100
+    recorded[:, 3] = -12.0  # a joint that never moved
+    found = calibrated_ticks(recorded.astype(np.float32))
+    assert found == (2588, 2392, 2238, None, 3833, 1829)

@@ -98,7 +98,7 @@ def test_decoding_that_fails_leaves_nothing(filmed: Path, tmp_path: Path) -> Non
 def test_every_frame_comes_once_an_epoch(states: Path, batch_size: int, seed: int) -> None:
     drawn = loader(states, cache=states, batch_size=batch_size, seed=seed)
     steps = -(-2 * drawn.frames // batch_size)
-    rows = np.concatenate([drawn._rows(step) for step in range(steps)])
+    rows = np.concatenate([drawn.rows(step) for step in range(steps)])
     for epoch in range(2):
         piece = rows[epoch * drawn.frames : (epoch + 1) * drawn.frames]
         assert sorted(piece) == list(range(drawn.frames))

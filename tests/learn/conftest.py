@@ -26,6 +26,13 @@ def filmed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def filmed_plain(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two episodes with joints and two cameras, as from a real arm."""
+    told = contract(EYES, privileged=False)
+    return record(tmp_path_factory.mktemp("plain") / "plain", told, 2)
+
+
+@pytest.fixture(scope="session")
 def trained(dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run of 20 debug steps. Look, do not touch: use `copied` to change it."""
     out = tmp_path_factory.mktemp("a run") / "run"

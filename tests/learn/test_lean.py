@@ -10,7 +10,7 @@ from lerobot.configs import FeatureType, PolicyFeature
 from lerobot.policies.act.configuration_act import ACTConfig
 from lerobot.policies.act.modeling_act import ACTPolicy
 
-from vibrissa.learn.lean import is_lean, lean_actions, lean_loss
+from vibrissa.learn.lean import MAP, is_lean, lean_actions, lean_loss
 
 
 def policy(**changes: Any) -> ACTPolicy:
@@ -20,9 +20,14 @@ def policy(**changes: Any) -> ACTPolicy:
         "observation.environment_state": PolicyFeature(FeatureType.ENV, (3,)),
     }
     sizes = {"dim_model": 32, "n_heads": 4, "dim_feedforward": 48, "n_encoder_layers": 2}
-    plain = {"use_vae": False, "dropout": 0.0, "latent_dim": 8, "chunk_size": 12}
+    plain = {
+        "input_features": inputs,
+        "use_vae": False,
+        "dropout": 0.0,
+        "latent_dim": 8,
+        "chunk_size": 12,
+    }
     config = ACTConfig(
-        input_features=inputs,
         output_features={"action": PolicyFeature(FeatureType.ACTION, (6,))},
         pretrained_backbone_weights=None,
         device="cpu",
@@ -30,9 +35,21 @@ def policy(**changes: Any) -> ACTPolicy:
         **{**sizes, **plain, **changes},
     )
     made = ACTPolicy(config).train()
-    for parameter in made.parameters():  # biases too: they start at zero
-        torch.nn.init.normal_(parameter, std=0.2)
+    for name, parameter in made.named_parameters():  # biases too: they start at zero
+        if "backbone" not in name:
+            torch.nn.init.normal_(parameter, std=0.2)
     return made
+
+
+def seeing(privileged: bool) -> ACTPolicy:
+    """The same with two cameras; the backbone keeps its own first weights."""
+    torch.manual_seed(4)
+    eyes = {f"observation.images.{n}": (3, 64, 32) for n in ("one", "two")}
+    inputs = {"observation.state": PolicyFeature(FeatureType.STATE, (6,))}
+    if privileged:
+        inputs["observation.environment_state"] = PolicyFeature(FeatureType.ENV, (3,))
+    inputs |= {key: PolicyFeature(FeatureType.VISUAL, shape) for key, shape in eyes.items()}
+    return policy(input_features=inputs)
 
 
 def batch(size: int = 5) -> dict[str, torch.Tensor]:
@@ -59,6 +76,29 @@ def test_loss_and_every_gradient_equal_those_of_lerobot() -> None:
             assert a.grad is None or a.grad.abs().max() < 1e-5, name  # no influence on the loss
         else:
             torch.testing.assert_close(a.grad, b.grad, rtol=1e-3, atol=1e-5, msg=name)
+
+
+@pytest.mark.parametrize("privileged", [True, False])
+@pytest.mark.parametrize("ready", [True, False])
+def test_cameras_too(privileged: bool, ready: bool) -> None:
+    """From pictures, and from the feature maps that a frozen backbone made of them before."""
+    ours, theirs = seeing(privileged), seeing(privileged)
+    pictures = {f"observation.images.{n}": torch.randn(5, 3, 64, 32) for n in ("one", "two")}
+    seen = {**batch(), **pictures}
+    stock, _ = theirs.forward(seen)
+    stock.backward()
+    if ready:
+        with torch.no_grad():
+            maps = {k + MAP: ours.model.backbone(v)["feature_map"] for k, v in pictures.items()}
+        seen = {**batch(), **maps}
+    lean = lean_loss(ours.model, seen, slice(None))
+    lean.backward()
+    torch.testing.assert_close(lean, stock, rtol=1e-5, atol=1e-6)
+    for (name, a), b in zip(ours.named_parameters(), theirs.parameters(), strict=True):
+        if ready and name.startswith("model.backbone."):
+            assert a.grad is None
+        elif b.grad is not None and b.grad.abs().max() > 1e-6:
+            torch.testing.assert_close(a.grad, b.grad, rtol=1e-2, atol=1e-4, msg=name)
 
 
 def test_a_part_of_the_places_is_that_part_of_the_chunk() -> None:

@@ -15,7 +15,9 @@ def test_every_recipe_survives_json(name: str) -> None:
 
 
 def test_an_unknown_recipe_lists_what_exists() -> None:
-    with pytest.raises(UsageError, match=r"no recipe 'resnet'. There is: act-state, act, debug"):
+    with pytest.raises(
+        UsageError, match=r"no recipe 'resnet'. There is: act-state, act, act-full, debug"
+    ):
         recipe_named("resnet")
 
 

@@ -18,9 +18,9 @@ from safetensors.torch import load_file
 
 from vibrissa.commands.train import train_policy
 from vibrissa.core.errors import CheckpointError, DatasetError, PolicyFault, UsageError
+from vibrissa.learn.meter import Progress
 from vibrissa.learn.recipes import Recipe, recipe_named
 from vibrissa.learn.run import RunFolder
-from vibrissa.learn.train import Progress
 
 # With dropout and the VAE, so that a resume must also put the random generators back.
 NOISY = replace(recipe_named("debug", save_every=5).act, use_vae=True, dropout=0.1)

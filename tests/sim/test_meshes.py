@@ -13,6 +13,7 @@ from vibrissa.core.errors import ArmFault
 from vibrissa.sim import meshes
 from vibrissa.sim.gl import mujoco
 from vibrissa.sim.scene import build
+from vibrissa.sim.silhouettes import overlaps, random_poses
 from vibrissa.sim.tasks import make_scene
 
 
@@ -83,3 +84,12 @@ def assert_same(some: dict[str, meshes.Mesh], others: dict[str, meshes.Mesh]) ->
     assert set(some) == set(others)
     for name in some:
         assert all(np.array_equal(a, b) for a, b in zip(some[name], others[name], strict=True))
+
+
+@pytest.mark.parametrize("camera", ["overhead", "wrist"])
+def test_light_meshes_keep_the_silhouette(opengl: None, camera: str) -> None:
+    scene = make_scene("pick-place")
+    found = overlaps(scene, random_poses(scene, 8, seed=4), camera)
+    assert len(found) >= 6
+    assert found.mean() >= 0.98
+    assert found.min() >= 0.965

@@ -17,6 +17,9 @@ from vibrissa.core.stats import wilson
 
 Point = tuple[float, float]
 Square = tuple[float, float, float]  # its centre's x and y, and its half side, m
+# Its centre's x and y and its half sides, m, and how far it is turned, rad.
+Rectangle = tuple[float, float, float, float, float]
+Landmark = Square | Rectangle
 
 
 @dataclass(frozen=True)
@@ -88,12 +91,13 @@ def curve(points: Sequence[Point]) -> str:
 
 
 def spawn_map(
-    rows: Sequence[Row], landmarks: Mapping[str, Square], area: Square | None = None
+    rows: Sequence[Row], landmarks: Mapping[str, Landmark], area: Square | None = None
 ) -> str:
     """Where each object began, coloured by class: the spawn area from above, the robot's +x up.
 
     A small overview in the corner shows the area on the table, with the robot and `landmarks`,
-    squares of the scene by name. Without an `area` it is the smallest that holds every spawn.
+    squares and rectangles of the scene by name. Without an `area` it is the smallest square
+    that holds every spawn.
     """
     placed = [r for r in rows if r.spawn is not None]
     if not placed:
@@ -185,12 +189,12 @@ def _smallest_square(points: Sequence[Point]) -> Square:
     return float(xs.max() + xs.min()) / 2, float(ys.max() + ys.min()) / 2, half
 
 
-def _overview(area: Square, landmarks: Mapping[str, Square]) -> str:
+def _overview(area: Square, landmarks: Mapping[str, Landmark]) -> str:
     """The whole table, 110 units wide, at the upper right: robot, landmarks, spawn area."""
-    squares = {"": area, **landmarks}
-    low_y = min(0.0, *(y - h for _, y, h in squares.values())) - 0.03
-    high_y = max(0.0, *(y + h for _, y, h in squares.values())) + 0.03
-    high_x = max(x + h for x, _, h in squares.values()) + 0.03
+    outlines = {name: _corners(mark) for name, mark in {"": area, **landmarks}.items()}
+    xs, ys = np.concatenate(list(outlines.values())).T  # (n,), (n,)
+    low_y, high_y = min(0.0, float(ys.min())) - 0.03, max(0.0, float(ys.max())) + 0.03
+    high_x = float(xs.max()) + 0.03
     scale = min(110 / (high_y - low_y), 150 / (high_x + 0.06))
 
     def at(x: float, y: float) -> Point:
@@ -202,14 +206,25 @@ def _overview(area: Square, landmarks: Mapping[str, Square]) -> str:
         f'{v + 7:.1f} Z"/>',
         _tick_text(u, v + 22, "robot"),
     ]
-    for name, (x, y, h) in squares.items():
-        u, v = at(x + h, y + h)
-        side, kind = 2 * h * scale, "landmark" if name else "here"
+    for name, corners in outlines.items():
+        drawn = [at(float(x), float(y)) for x, y in corners]
+        outline = " L".join(f"{u:.1f} {v:.1f}" for u, v in drawn)
+        middle, low = sum(u for u, _ in drawn) / 4, max(v for _, v in drawn)
+        kind = "landmark" if name else "here"
         parts.append(
-            f'<rect class="{kind}" x="{u:.1f}" y="{v:.1f}" width="{side:.1f}" '
-            f'height="{side:.1f}" rx="3"/>' + _tick_text(u + side / 2, v + side + 14, name)
+            f'<path class="{kind}" stroke-linejoin="round" d="M{outline} Z"/>'
+            + _tick_text(middle, low + 14, name)
         )
     return "".join(parts)
+
+
+def _corners(mark: Landmark) -> np.ndarray:
+    """The four corners (4, 2) of a square or a rectangle, m."""
+    x, y, half_x, half_y, yaw = mark if len(mark) == 5 else (*mark, mark[2], 0.0)
+    signs = np.array([(1, 1), (1, -1), (-1, -1), (-1, 1)])
+    offsets = signs * (half_x, half_y)
+    cos, sin = math.cos(yaw), math.sin(yaw)
+    return offsets @ np.array([[cos, sin], [-sin, cos]]) + (x, y)
 
 
 def _fold_deg(yaw_rad: float) -> float:

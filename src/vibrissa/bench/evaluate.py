@@ -78,6 +78,7 @@ class Meter:
         self._spawn: Spawn | None = None
         self._latencies_s: list[float] = []
         self._sent: list[NDArray[np.float32]] = []  # (A,) each
+        self._fresh: list[bool] = []  # whether a chunk began at this tick
         self._late = 0
 
     def on_step(self, step: Step) -> None:
@@ -87,10 +88,12 @@ class Meter:
             self._latencies_s.append(step.decision.latency_s)
         self._late += step.decision.late
         self._sent.append(step.sent)
+        self._fresh.append(step.decision.chunk is not None)
 
     def on_end(self, episode: Episode) -> None:
         outcome, waits = episode.outcome, self._latencies_s
         low, high = _range(self._sent)
+        jump, stride = jump_of(self._sent, self._fresh)
         self.row = Row(
             seed=episode.seed,
             pilot=self.pilot,
@@ -105,9 +108,32 @@ class Meter:
             latency_s=(sum(waits) / len(waits), max(waits)) if waits else (0.0, 0.0),
             action_low=low,
             action_high=high,
+            jump=jump,
+            stride=stride,
             wall_s=round(episode.wall_s, 4),
             detail=outcome.detail,
+            sampled=dict(episode.start.sampled),
         )
+
+
+def jump_of(
+    sent: Sequence[NDArray[np.float32]], fresh: Sequence[bool]
+) -> tuple[float | None, float | None]:
+    """How far actions (A,) move from a tick to the next: where a chunk begins, and elsewhere.
+
+    Root mean squares over joints and ticks, in the arm's unit. Chunks that agree with what was
+    played before them jump no farther than any other tick; ones that do not are seen as shaking.
+    None for a kind of tick that there is not.
+    """
+    if len(sent) < 2:
+        return None, None
+    moved = np.square(np.diff(np.stack(sent).astype(np.float64), axis=0)).mean(axis=1)  # (T - 1,)
+    begins = np.asarray(fresh[1:], np.bool_)
+    return _root_mean(moved[begins]), _root_mean(moved[~begins])
+
+
+def _root_mean(squares: NDArray[np.float64]) -> float | None:
+    return round(float(np.sqrt(squares.mean())), 6) if squares.size else None
 
 
 def _range(sent: Sequence[NDArray[np.float32]]) -> tuple[tuple[float, ...], tuple[float, ...]]:

@@ -28,7 +28,8 @@ class Row:
     where the arm does not tell. measures: the task's own numbers (`max_height_m`, `picked`,
     `dropped`, …). latency_s: mean and greatest time of the episode's inferences. action_low,
     action_high: the range of what was sent, (A,) each, in the arm's unit. wall_s: time in the
-    loop, shared with the episodes beside it. detail: what a fault said.
+    loop, shared with the episodes beside it. detail: what a fault said. sampled: what the
+    scene's randomisation drew, with which the episode can be had again.
     """
 
     seed: int
@@ -44,8 +45,11 @@ class Row:
     latency_s: tuple[float, float] = (0.0, 0.0)
     action_low: tuple[float, ...] = ()
     action_high: tuple[float, ...] = ()
+    jump: float | None = None
+    stride: float | None = None
     wall_s: float = 0.0
     detail: str = ""
+    sampled: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def success(self) -> bool:
@@ -63,7 +67,12 @@ class Row:
 
 @dataclass(frozen=True)
 class Summary:
-    """What the rows of one pilot say. Rates that have no denominator are None."""
+    """What the rows of one pilot say. Rates that have no denominator are None.
+
+    mean_grip_n: normal force on the pad that bore less, mean over the episodes in which the
+    object was carried; mean_slip_m, both_pads_share: its way in the jaws, and the share of those
+    ticks with both pads on it, over the same episodes.
+    """
 
     success: int
     episodes: int
@@ -76,10 +85,15 @@ class Summary:
     mean_steps: float | None
     mean_steps_success: float | None
     mean_max_height_m: float | None
+    mean_grip_n: float | None
+    mean_slip_m: float | None
+    both_pads_share: float | None
     mean_wall_s: float | None
     mean_latency_s: float | None
     action_low: tuple[float, ...]
     action_high: tuple[float, ...]
+    mean_jump: float | None
+    mean_stride: float | None
     classes: Mapping[str, int]
 
     @property
@@ -115,13 +129,18 @@ def summarise(rows: Sequence[Row]) -> Summary:
         drop_rate=_share(len(dropped), len(picked)),
         mean_steps=_mean(r.ticks for r in rows),
         mean_steps_success=_mean(r.ticks for r in wins),
-        mean_max_height_m=_mean(
-            r.measures["max_height_m"] for r in rows if "max_height_m" in r.measures
+        mean_max_height_m=_mean(_measured(rows, "max_height_m")),
+        mean_grip_n=_mean(
+            map(min, zip(*(_measured(rows, f"{pad}_pad_mean_n") for pad in ("static", "moving"))))
         ),
+        mean_slip_m=_mean(_measured(rows, "slip_m")),
+        both_pads_share=_mean(_measured(rows, "both_pads_share")),
         mean_wall_s=_mean(r.wall_s for r in rows),
         mean_latency_s=_mean(r.latency_s[0] for r in asked),
         action_low=tuple(map(min, zip(*(r.action_low for r in rows if r.action_low)))),
         action_high=tuple(map(max, zip(*(r.action_high for r in rows if r.action_high)))),
+        mean_jump=_mean(r.jump for r in rows if r.jump is not None),
+        mean_stride=_mean(r.stride for r in rows if r.stride is not None),
         classes=count_classes(rows),
     )
 
@@ -198,6 +217,11 @@ def read_rows(path: Path) -> list[Row]:
 
 def _share(part: int, whole: int) -> float | None:
     return part / whole if whole else None
+
+
+def _measured(rows: Iterable[Row], name: str) -> list[float]:
+    """What was measured under this name, of the episodes that have it."""
+    return [r.measures[name] for r in rows if name in r.measures]
 
 
 def _mean(values: Iterable[float]) -> float | None:

@@ -42,6 +42,7 @@ def film(judged: Judged) -> tuple[list[Clip], str]:
     trouble = gl.trouble()
     if trouble:
         return [], trouble
+    gl.say()
     return clips(judged.setup, choose(judged.rows)), ""
 
 

@@ -32,7 +32,7 @@ class Report:
     """All that the page tells.
 
     rows: the policy's own episodes; beside: expert and zero pilot on the same seeds. losses:
-    (step, loss) pairs. landmarks and area: squares of the scene for the map, see
+    (step, loss) pairs. landmarks and area: outlines of the scene for the map, see
     `charts.spawn_map`. sees: one sentence on what the policy is shown, privileged channels by
     name. unseen: whether no demonstration can have come from these seeds.
     """
@@ -49,7 +49,7 @@ class Report:
     losses: Sequence[tuple[float, float]] = ()
     clips: Sequence[Clip] = ()
     no_clips: str = ""
-    landmarks: Mapping[str, charts.Square] = field(default_factory=dict)
+    landmarks: Mapping[str, charts.Landmark] = field(default_factory=dict)
     area: charts.Square | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
     machine: Mapping[str, str] = field(default_factory=dict)
@@ -208,6 +208,11 @@ def _numbers(summary: Summary) -> list[tuple[str, str]]:
         ("ticks, all", told(summary.mean_steps, "{:.0f}")),
         ("ticks, successes", told(summary.mean_steps_success, "{:.0f}")),
         ("highest point, mean", told(summary.mean_max_height_m, "{:.1f} cm", 100)),
+        ("grip, weaker pad", told(summary.mean_grip_n, "{:.0f} N")),
+        ("slip in the grip", told(summary.mean_slip_m, "{:.1f} mm", 1000)),
+        ("held by both pads", told(summary.both_pads_share, "{:.0f} %", 100)),
+        ("a tick's move where a chunk begins", told(summary.mean_jump, "{:.3f} rad")),
+        ("a tick's move elsewhere", told(summary.mean_stride, "{:.3f} rad")),
         ("one inference", told(summary.mean_latency_s, "{:.1f} ms", 1000)),
         ("an episode took", told(summary.mean_wall_s, "{:.2f} s")),
     ]

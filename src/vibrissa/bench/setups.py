@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from vibrissa.bench.charts import Square
+from vibrissa.bench.charts import Landmark, Square
 from vibrissa.bench.evaluate import Setup
 from vibrissa.control.pilots import ChunkPlayer, Random, Zero
 from vibrissa.core.contract import Contract
@@ -15,8 +15,18 @@ from vibrissa.core.protocols import Arm, Pilot
 from vibrissa.sim import gl
 from vibrissa.sim.arm import SimArm
 from vibrissa.sim.expert import Expert
+from vibrissa.sim.randomise import preset
 from vibrissa.sim.scene import SceneCfg
-from vibrissa.sim.tasks import TASKS, make_scene, make_task
+from vibrissa.sim.servo import STANDARD, ServoCfg
+from vibrissa.sim.tasks import (
+    TASKS,
+    TaskCfg,
+    make_scene,
+    make_task,
+    task_named,
+    task_names,
+    task_recorded,
+)
 
 if TYPE_CHECKING:  # torch is loaded only where there is a policy
     from vibrissa.learn.policy import CheckpointPolicy
@@ -36,10 +46,18 @@ class Place:
     def make_arm(self) -> SimArm:
         return SimArm(self.scene, cameras=self.cameras)
 
-    def landmarks(self) -> dict[str, Square]:
-        """The squares of the scene for the report's map."""
-        tray = self.scene.tray
-        return {} if tray is None else {"tray": (*tray.centre_m, tray.half_m)}
+    def landmarks(self) -> dict[str, Landmark]:
+        """The goal, for the report's map: a tray, a zone, or where the block to stack on starts."""
+        scene = self.scene
+        if scene.tray is not None:
+            return {"tray": (*scene.tray.centre_m, scene.tray.half_m)}
+        if scene.zone is not None:
+            zone = scene.zone
+            return {"zone": (*zone.centre_m, *zone.half_m, zone.yaw_rad)}
+        if scene.base is not None:
+            spawn = scene.base.spawn
+            return {scene.base.name: (*spawn.centre_m, spawn.half_m)}
+        return {}
 
     def area(self) -> Square:
         """The square in which the object starts."""
@@ -66,8 +84,8 @@ def learnt(place: Place, policy: CheckpointPolicy, *, horizon: int | None = None
     Raises ContractError with every difference where this is not the arm it was made for.
     """
     policy.fit(place.make_arm().contract)
-    if place.cameras and gl.trouble():
-        raise UsageError(gl.trouble())
+    if place.cameras:
+        gl.require()
     most = policy.chunk
     if horizon is not None and not 1 <= horizon <= most:
         raise UsageError(f"--horizon {horizon}: this checkpoint's chunks have 1 to {most} actions.")
@@ -84,37 +102,56 @@ def learnt(place: Place, policy: CheckpointPolicy, *, horizon: int | None = None
 
 
 def place_for(
-    contract: Contract | None, *, task: str = "", site: str = "", friction: str = "plausible"
+    contract: Contract | None,
+    *,
+    task: str = "",
+    site: str = "",
+    friction: str = "plausible",
+    randomise: str = "none",
+    servo: ServoCfg = STANDARD,
+    rig: str = "",
 ) -> Place:
     """The place a contract speaks of, or the named task; the arm has the contract's cameras.
 
     Cameras take the contract's picture size; everything else must agree by itself, and is
     compared when the policy is loaded. Raises UsageError where neither says which task.
     """
-    name = task or _task_of(contract)
+    known = task_named(task) if task else _task_of(contract)
     wanted = contract.cameras if contract is not None else ()
-    scene = make_scene(name, site=site, friction=friction)
-    known = [c.name for c in scene.cameras]
-    sizes = {(c.width, c.height) for c in wanted}
+    make = partial(
+        make_scene,
+        known,
+        site=site,
+        friction=friction,
+        random=preset(randomise),
+        servo=servo,
+        rig=rig,
+    )
+    scene = make()
+    own = {c.name: (c.width, c.height) for c in scene.cameras}
+    sizes = {(c.width, c.height) for c in wanted if own.get(c.name) != (c.width, c.height)}
     if len(sizes) > 1:
         raise ContractError(
             f"cameras of different sizes {sorted(sizes)}: the simulated arm has one size for all."
         )
     if sizes:
-        scene = make_scene(name, site=site, friction=friction, camera_size=sizes.pop())
-    return Place(name, scene, tuple(c.name for c in wanted if c.name in known))
+        scene = make(camera_size=sizes.pop())
+    return Place(known.rules.name, scene, tuple(c.name for c in wanted if c.name in own))
 
 
-def _task_of(contract: Contract | None) -> str:
-    """The task whose instruction the contract carries."""
+def _task_of(contract: Contract | None) -> TaskCfg:
+    """The task that the contract carries, or the one whose instruction it has."""
+    told = "it carries no contract"
     if contract is not None:
-        for name, cfg in TASKS.items():
+        stored = contract.extra.get("scene")
+        carried = task_recorded(SceneCfg.from_dict(stored)) if stored else None
+        if carried is not None:
+            return carried
+        for cfg in TASKS.values():
             if contract.instruction == cfg.scene.instruction:
-                return name
+                return cfg
         told = f"its instruction is {contract.instruction!r}"
-    else:
-        told = "it carries no contract"
     raise UsageError(
         f"the checkpoint does not say which task it was made for ({told}). Name it: --task "
-        f"{' | '.join(TASKS)}."
+        f"{' | '.join(task_names())}, or a file such as my-task.yaml."
     )

@@ -20,9 +20,10 @@ DIGITS = 6
 class Tape:
     """Keeps one episode and writes it into `folder` when it ends, whole or not at all.
 
-    The file holds contract, scene and outcome, and for each tick the state (S,), the privileged
-    channels (P,), what was asked and sent (A,), the source, the object's true place where the
-    arm tells one, and the chunk (K, A) on the tick that inferred it. Units are the contract's.
+    The file holds contract, scene, sampled values and outcome, and for each tick the state (S,),
+    the privileged channels (P,), what was asked and sent (A,), the source, the object's true place
+    where the arm tells one, and the chunk (K, A) on the tick that inferred it. Units are the
+    contract's.
     """
 
     def __init__(self, folder: Path):
@@ -55,6 +56,7 @@ class Tape:
             "outcome": asdict(episode.outcome),
             "contract": self._start.contract.to_dict(),
             "scene": dict(self._start.scene),
+            "sampled": dict(self._start.sampled),
             "ticks": self._ticks,
         }
         path = self._folder / f"seed_{episode.seed:06d}_{episode.outcome.failure_class}.json"

@@ -5,6 +5,9 @@ Stop it whenever you like: the same command goes on where it was.
 
 from __future__ import annotations
 
+import hashlib
+import json
+import math
 import shlex
 import shutil
 import sys
@@ -19,21 +22,27 @@ from vibrissa.core.errors import UsageError
 if TYPE_CHECKING:
     from vibrissa.bench.ledger import Ledger
     from vibrissa.bench.page import Judged
+    from vibrissa.learn.meter import Progress
     from vibrissa.learn.recipes import Recipe
 
-TASK, OUTCOMES = "pick-place", "outcomes.jsonl"
+OUTCOMES = "outcomes.jsonl"
 SEEDS_APART = 10_000  # demonstrations of training seed k come from seeds k × 10,000 upwards
-CAMERAS, CAMERA_SIZE = ("overhead", "wrist"), (96, 96)
 
 
 @dataclass(frozen=True)
 class Config:
     out: Path
     """Where everything goes; a demo that was stopped there is gone on with."""
+    task: str = "pick-place"
+    """pick-place, lift, stack, line, or a file of your own such as my-task.yaml."""
     demonstrations: int = 200
     """How many of the expert's successes are recorded."""
     vision: bool = False
-    """Learn from two small cameras in place of the simulator's knowledge of the block."""
+    """Learn from the task's cameras, small, in place of the simulator's knowledge of the block."""
+    camera_size: tuple[int, int] = (96, 96)
+    """Width and height of the pictures, with --vision."""
+    randomise: str = "none"
+    """What varies, in demonstrations and in judgement: none, light or strong."""
     seed: int = 0
     """Decides the demonstrations, the first weights and the order of the samples."""
     episodes: int = 50
@@ -55,7 +64,9 @@ def run(cfg: Config) -> int:
 
     recipe = _recipe(cfg)
     settings = {k: v for k, v in asdict(cfg).items() if k not in ("out", "json")}
-    ledger = Ledger(cfg.out / "demo.json", {**settings, "recipe": recipe.name})
+    ledger = Ledger(
+        cfg.out / "demo.json", {**settings, "recipe": recipe.name, "scene": _scene_digest(cfg)}
+    )
     page = cfg.out / "report.html"
     try:
         if not (ledger.done("report") and page.is_file()):
@@ -111,11 +122,12 @@ def _record(cfg: Config, ledger: Ledger) -> None:
         recorded = record.record(
             record.Config(
                 out,
-                task=TASK,
+                task=cfg.task,
                 episodes=cfg.demonstrations,
                 seeds=cfg.seed * SEEDS_APART,
-                cameras=CAMERAS if cfg.vision else (),
-                camera_size=CAMERA_SIZE if cfg.vision else None,
+                cameras=_cameras(cfg) if cfg.vision else (),
+                camera_size=cfg.camera_size if cfg.vision else None,
+                randomise=cfg.randomise,
             )
         )
     say(recorded.told())
@@ -125,7 +137,7 @@ def _train(cfg: Config, recipe: Recipe, ledger: Ledger) -> Path:
     """The run's last checkpoint, trained as far as the recipe goes."""
     from vibrissa.commands.train import train_policy
     from vibrissa.learn.run import MANIFEST
-    from vibrissa.show.progress import progress
+    from vibrissa.show.progress import stages
 
     run = cfg.out / "run"
     if ledger.done("train"):
@@ -133,10 +145,7 @@ def _train(cfg: Config, recipe: Recipe, ledger: Ledger) -> Path:
     begun = (run / MANIFEST).is_file()
     if run.exists() and not begun:
         shutil.rmtree(run)  # stopped between the folder and its first file
-    with (
-        ledger.phase("train"),
-        progress(f"training {recipe.name}", recipe.steps, "steps") as tell,
-    ):
+    with ledger.phase("train"), stages() as tell:
         train_policy(
             recipe,
             _dataset(cfg),
@@ -146,10 +155,18 @@ def _train(cfg: Config, recipe: Recipe, ledger: Ledger) -> Path:
             resume=begun,
             cache=cfg.out / "cache",
             say=say,
-            report=lambda p: tell(p.step, f"loss {p.loss:.4f}"),
+            report=lambda p: tell(*_told_stage(p, recipe.name)),
             argv=shlex.split(_command(cfg)),
         )
     return run
+
+
+def _told_stage(p: Progress, recipe: str) -> tuple[str, int, int, str, str]:
+    """What a bar shows of training, and of what comes before its first step."""
+    names = {"backbone": "teaching the backbone", "pictures": "looking at all pictures"}
+    what = names.get(p.stage, f"training {recipe}")
+    unit = "rows" if p.stage == "pictures" else "steps"
+    return what, p.step, p.steps, unit, "" if math.isnan(p.loss) else f"loss {p.loss:.4f}"
 
 
 def _judge(cfg: Config, checkpoint: Path, ledger: Ledger) -> Judged:
@@ -165,7 +182,7 @@ def _judge(cfg: Config, checkpoint: Path, ledger: Ledger) -> Judged:
     seeds = range(judging.HELD_OUT, judging.HELD_OUT + cfg.episodes)
     with ledger.phase("judge"):
         policy = load_policy(checkpoint, slots=SLOTS, device=device_named(cfg.device))
-        place = place_for(policy.contract, task=TASK)
+        place = place_for(policy.contract, task=cfg.task, randomise=cfg.randomise)
         setup = learnt(place, policy)
         rows = judge(setup, seeds, known=file.rows, keep=file.add)
         beside = judge_beside(place, seeds, known=file.rows, keep=file.add)
@@ -175,6 +192,7 @@ def _judge(cfg: Config, checkpoint: Path, ledger: Ledger) -> Judged:
 def _recipe(cfg: Config) -> Recipe:
     """The recipe as asked for. Raises UsageError for what makes no sense, before all work."""
     from vibrissa.learn.recipes import recipe_named
+    from vibrissa.sim.randomise import preset
 
     last = cfg.seed * SEEDS_APART + 3 * cfg.demonstrations
     if cfg.demonstrations < 1 or cfg.episodes < 1 or cfg.seed < 0:
@@ -185,23 +203,38 @@ def _recipe(cfg: Config) -> Recipe:
             f"seeds: at most --seed {judging.HELD_OUT // SEEDS_APART - 1} and "
             f"--demonstrations {SEEDS_APART // 3}."
         )
+    preset(cfg.randomise)
     if cfg.vision:
         from vibrissa.sim import gl
 
-        if gl.trouble():
-            raise UsageError(gl.trouble())
+        gl.require()
     return recipe_named(cfg.recipe or ("act" if cfg.vision else "act-state"), steps=cfg.steps)
+
+
+def _scene_digest(cfg: Config) -> str:
+    """Changes with the scene, so that a demo is not gone on with after its file was edited."""
+    from vibrissa.sim.tasks import task_named
+
+    told = json.dumps(task_named(cfg.task).scene.to_dict(), sort_keys=True)
+    return hashlib.sha256(told.encode()).hexdigest()[:12]
+
+
+def _cameras(cfg: Config) -> tuple[str, ...]:
+    from vibrissa.sim.tasks import task_named
+
+    return tuple(camera.name for camera in task_named(cfg.task).scene.cameras)
 
 
 def _told(cfg: Config, recipe: Recipe) -> Mapping[str, Any]:
     """The settings as the report shows them."""
     act = recipe.act
     return {
-        "task": TASK,
+        "task": cfg.task,
         "demonstrations": cfg.demonstrations,
         "recipe": f"{recipe.name}: {recipe.about}",
         "training": f"{recipe.steps} steps of {recipe.batch_size}, lr {recipe.lr:g}",
         "network": f"width {act.dim_model}, chunk {act.chunk_size}, {act.n_action_steps} executed",
+        "randomised": cfg.randomise,
         "seed": cfg.seed,
         "demonstrations' seeds": f"from {cfg.seed * SEEDS_APART}",
         "held-out seeds": f"{judging.HELD_OUT} to {judging.HELD_OUT + cfg.episodes - 1}",
@@ -225,5 +258,6 @@ def _command(cfg: Config) -> str:
     for name, value in asdict(cfg).items():
         if name not in ("out", "json") and value != usual[name]:
             flag = f"--{name.replace('_', '-')}"
-            words += [flag] if value is True else [flag, str(value)]
+            given = value if isinstance(value, tuple) else (value,)
+            words += [flag] if value is True else [flag, *map(str, given)]
     return shlex.join(words)

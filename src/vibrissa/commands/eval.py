@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,7 +31,7 @@ class Config:
     pilot: str = ""
     """Judge a scripted pilot in place of a checkpoint: expert, zero or random."""
     task: str = ""
-    """pick-place or lift; without it, the task the checkpoint was made for."""
+    """A task by name, or a file of your own; without it, the one the checkpoint was made for."""
     episodes: int = 50
     """How many seeds are tried, each once."""
     seeds: int = HELD_OUT
@@ -39,6 +40,12 @@ class Config:
     """Where the object starts: a site of the task, by name; the usual one by default."""
     friction: str = "plausible"
     """The contact variant of the scene: plausible or sticky."""
+    randomise: str = "none"
+    """What differs from one episode to the next: none, light or strong (docs/randomisation.md)."""
+    servo: Path | None = None
+    """A servo profile of a real arm, from `vibrissa fit`; the standard servos by default."""
+    rig: str = ""
+    """Which cameras there are: rgb or rgbd; the task's own by default."""
     horizon: int | None = None
     """How many actions of each chunk are executed; the checkpoint's own number by default."""
     alone: bool = False
@@ -108,6 +115,11 @@ def lines(rows: Sequence[Row], beside: Mapping[str, Sequence[Row]]) -> list[str]
         text.append(
             "actions " + "  ".join(f"{low:.2f}..{high:.2f}" for low, high in ranges) + " rad"
         )
+    if told.mean_jump is not None and told.mean_stride:
+        text.append(
+            f"chunks  {told.mean_jump:.3f} rad from the last action of a chunk to the first of the "
+            f"next, {told.mean_stride:.3f} from tick to tick elsewhere"
+        )
     for other, others in beside.items():
         if other == "expert":
             pair = compare_paired(rows, others)
@@ -128,7 +140,7 @@ def _check(cfg: Config) -> None:
             f"{'|'.join(PILOTS)} --task pick-place. One of them."
         )
     if cfg.pilot and not cfg.task:
-        raise UsageError(f"--pilot {cfg.pilot} needs a task: --task pick-place or --task lift.")
+        raise UsageError(f"--pilot {cfg.pilot} needs a task: --task pick-place, or a file.")
     if cfg.pilot and cfg.horizon is not None:
         raise UsageError("--horizon is for checkpoints: a scripted pilot has no chunks.")
     if cfg.episodes < 1 or cfg.seeds < 0:
@@ -140,22 +152,31 @@ def _check(cfg: Config) -> None:
     if cfg.video is not None:
         from vibrissa.sim import gl
 
-        if gl.trouble():
-            raise UsageError(gl.trouble())
+        gl.require()
 
 
 def _who(cfg: Config) -> tuple[Place, Setup]:
     """Where it is judged, and who: the scripted pilot, or the checkpoint's policy."""
     from vibrissa.bench.setups import SLOTS, learnt, place_for, scripted
+    from vibrissa.sim.profile import load_servo
 
+    at = partial(
+        place_for,
+        task=cfg.task,
+        site=cfg.site,
+        friction=cfg.friction,
+        randomise=cfg.randomise,
+        rig=cfg.rig,
+        servo=load_servo(cfg.servo),
+    )
     if cfg.checkpoint is None:
-        place = place_for(None, task=cfg.task, site=cfg.site, friction=cfg.friction)
+        place = at(None)
         return place, scripted(place, cfg.pilot)
     from vibrissa.learn.policy import load_policy
     from vibrissa.learn.preflight import device_named
 
     policy = load_policy(cfg.checkpoint, slots=SLOTS, device=device_named(cfg.device))
-    place = place_for(policy.contract, task=cfg.task, site=cfg.site, friction=cfg.friction)
+    place = at(policy.contract)
     return place, learnt(place, policy, horizon=cfg.horizon)
 
 

@@ -33,19 +33,27 @@ class Config:
     pilot: str = "expert"
     """Who drives: expert, zero or random."""
     task: str = "pick-place"
-    """pick-place or lift."""
+    """pick-place, lift, stack, line, or a file of your own such as my-task.yaml."""
     episodes: int = 50
     """How many episodes to keep."""
     seeds: int = 0
     """The first seed; each attempt takes the next one."""
     cameras: tuple[str, ...] = ()
     """Cameras to record, such as: overhead wrist. None by default."""
+    depth: tuple[str, ...] = ()
+    """Cameras to record with depth beside colours, each as <camera>_depth in metres."""
+    rig: str = ""
+    """Which cameras there are: rgb, or rgbd, whose overhead camera measures depth."""
     camera_size: tuple[int, int] | None = None
     """Width and height of all pictures; the scene's own 640 480 by default."""
     noise_rad: float = 0.03
     """Noise on the expert's targets, so that demonstrations show how to come back."""
     start_noise_rad: float = 0.2
     """How far each joint may start from home."""
+    randomise: str = "none"
+    """What differs from one episode to the next: none, light or strong (docs/randomisation.md)."""
+    servo: Path | None = None
+    """A servo profile of a real arm, from `vibrissa fit`; the standard servos by default."""
     keep_failures: bool = False
     """Keep failed episodes too."""
     json: bool = False
@@ -88,15 +96,22 @@ def record(cfg: Config) -> Recorded:
     from vibrissa.data.disk import require_absent
     from vibrissa.sim.arm import SimArm
     from vibrissa.sim.tasks import make_task
+    from vibrissa.sim.views import of_cameras
 
     _check(cfg)
     require_absent(cfg.out)
     scene = _scene(cfg)
-    arm, task = SimArm(scene, cameras=cfg.cameras), make_task(cfg.task, scene)
+    arm, task = (
+        SimArm(scene, cameras=of_cameras(scene, (*cfg.cameras, *cfg.depth))),
+        make_task(cfg.task, scene),
+    )
     pilot = _pilot(cfg, scene, arm.contract)
 
+    from vibrissa.data.film import check_size
     from vibrissa.data.recorder import Recorder, finished, successful
 
+    for camera in arm.contract.cameras:
+        check_size(camera)
     began_s = time.monotonic()
     recorder = Recorder(cfg.out, keep=finished if cfg.keep_failures else successful)
     try:
@@ -135,7 +150,9 @@ def _check(cfg: Config) -> None:
         raise UsageError(f"no pilot {cfg.pilot!r} for recording. There is: {', '.join(PILOTS)}.")
     if cfg.episodes < 1:
         raise UsageError(f"--episodes {cfg.episodes}: at least 1.")
-    if cfg.camera_size is not None and not cfg.cameras:
+    if cfg.seeds < 0:
+        raise UsageError(f"--seeds {cfg.seeds}: at least 0.")
+    if cfg.camera_size is not None and not (cfg.cameras or cfg.depth):
         raise UsageError("--camera-size without --cameras: name the cameras to record.")
     for name in ("noise_rad", "start_noise_rad"):
         if not 0 <= getattr(cfg, name) < 1:
@@ -145,12 +162,21 @@ def _check(cfg: Config) -> None:
 
 def _scene(cfg: Config) -> SceneCfg:
     from vibrissa.sim import gl
+    from vibrissa.sim.profile import load_servo
+    from vibrissa.sim.randomise import preset
     from vibrissa.sim.tasks import make_scene
 
-    trouble = gl.trouble() if cfg.cameras else ""
-    if trouble:
-        raise UsageError(trouble)
-    return make_scene(cfg.task, camera_size=cfg.camera_size, start_noise_rad=cfg.start_noise_rad)
+    if cfg.cameras or cfg.depth:
+        gl.require()
+    return make_scene(
+        cfg.task,
+        camera_size=cfg.camera_size,
+        rig=cfg.rig,
+        depth=cfg.depth,
+        start_noise_rad=cfg.start_noise_rad,
+        random=preset(cfg.randomise),
+        servo=load_servo(cfg.servo),
+    )
 
 
 def _pilot(cfg: Config, scene: SceneCfg, contract: Contract) -> Pilot:

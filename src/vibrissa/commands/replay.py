@@ -21,15 +21,15 @@ import tyro
 from numpy.typing import NDArray
 
 from vibrissa.core.errors import UsageError
-from vibrissa.core.units import HIGH_RAD, JOINTS, LOW_RAD
+from vibrissa.core.units import JOINTS
 
 if TYPE_CHECKING:
     from vibrissa.control.tracking import JointError, Watched
     from vibrissa.data.dataset import Dataset
     from vibrissa.data.recorded import Motion
-    from vibrissa.sim.arm import SimArm
+    from vibrissa.sim.profile import Profile
+    from vibrissa.sim.servo import ServoCfg
 
-SIM_HZ = 30.0  # where a tick of the recorded rate is no whole number of physics steps
 NUMBERS, PLOT, FILM = "tracking.json", "tracking.png", "replay.mp4"
 
 
@@ -43,6 +43,8 @@ class Config:
     """A new folder for the numbers, the plot and the film."""
     arm: str = ""
     """Which arm, where the dataset has several."""
+    servo: Path | None = None
+    """A servo profile from `vibrissa fit`; the standard servos by default."""
     json: bool = False
     """Print the numbers as JSON."""
 
@@ -63,6 +65,7 @@ class Replayed:
     rms_deg: float
     max_deg: float
     limited_ticks: int
+    servo: str
     joints: tuple[JointError, ...]
 
 
@@ -80,13 +83,19 @@ class Played:
 
 def run(cfg: Config) -> int:
     from vibrissa.data.dataset import open_dataset
-    from vibrissa.data.recorded import motion_of
+    from vibrissa.data.recorded import calibration_of, motion_of
+    from vibrissa.sim.servo import STANDARD
 
     if cfg.out is not None and cfg.out.exists():
         raise UsageError(f"{cfg.out} exists already. Name another --out, or move it away first.")
+    profile = _profile(cfg)
     dataset = open_dataset(cfg.dataset, strict=False)
     motion = motion_of(dataset, cfg.episode, cfg.arm)
-    played = _play(dataset, motion, dataset.instruction(cfg.episode), film=cfg.out is not None)
+    if profile is not None:
+        profile.require_calibration(calibration_of(dataset, cfg.arm), str(cfg.dataset))
+    servo = profile.servo if profile else STANDARD
+    instruction = dataset.instruction(cfg.episode)
+    played = _play(dataset.fps, motion, servo, instruction, film=cfg.out is not None)
     replayed = _sum_up(cfg, dataset, motion, played)
     print(json_.dumps(asdict(replayed)) if cfg.json else _told(replayed))
     if cfg.out is not None:
@@ -95,42 +104,31 @@ def run(cfg: Config) -> int:
     return 0
 
 
-def _play(dataset: Dataset, motion: Motion, instruction: str, *, film: bool) -> Played:
-    """The one rollout, with the recorded actions as its pilot."""
+def _profile(cfg: Config) -> Profile | None:
+    from vibrissa.sim.profile import load_profile
+
+    return None if cfg.servo is None else load_profile(cfg.servo)
+
+
+def _play(fps: float, motion: Motion, servo: ServoCfg, instruction: str, *, film: bool) -> Played:
     from vibrissa.bench.films import EVERY, Film
-    from vibrissa.control.drive import run_episode
-    from vibrissa.control.pilots import Replay
-    from vibrissa.control.tracking import Unjudged, Watched, resample
+    from vibrissa.bench.retrace import arm_at, courses_at, rate_for, retrace
     from vibrissa.sim import gl
 
-    arm = _arm(dataset.fps, motion)
-    rate_hz = arm.contract.rate_hz
-    recorded, action = (
-        resample(values, dataset.fps, rate_hz) for values in (motion.state, motion.action)
-    )
+    rate_hz = rate_for(fps)
+    course = courses_at([(motion.state, motion.action)], fps, servo)[0]
+    arm = arm_at(course, rate_hz, servo)
     frames: list[NDArray[np.uint8]] = []
-    watched, filming = Watched(), []
+    filming = []
     trouble = gl.trouble() if film else ""
     if trouble:
         print(f"no film: {trouble}", file=sys.stderr)
     elif film:
+        gl.say()
         filming.append(Film(arm, lambda _episode, made, _fps: frames.extend(made)))
-    task = Unjudged(len(action), instruction)
-    run_episode(arm, Replay(action), task, [watched, *filming])
+    watched = retrace(arm, course, instruction, filming)
+    recorded, action = (np.asarray(x, np.float32) for x in (course.state, course.action))
     return Played(recorded, action, watched, rate_hz, frames, rate_hz / EVERY)
-
-
-def _arm(fps: float, motion: Motion) -> SimArm:
-    """The simulated arm where the real one started, and nothing within reach to bump into."""
-    from vibrissa.sim.arm import SimArm
-    from vibrissa.sim.scene import SpawnCfg
-    from vibrissa.sim.tasks import make_scene
-
-    home = tuple(float(q) for q in np.clip(motion.state[0], LOW_RAD, HIGH_RAD))
-    away = SpawnCfg((-3.0, 0.0), 0.0)
-    whole = float(make_scene("lift").physics_hz / fps).is_integer()
-    rate_hz = fps if whole else SIM_HZ
-    return SimArm(make_scene("lift", rate_hz=rate_hz, home_rad=home, spawn=away))
 
 
 def _sum_up(cfg: Config, dataset: Dataset, motion: Motion, played: Played) -> Replayed:
@@ -150,6 +148,7 @@ def _sum_up(cfg: Config, dataset: Dataset, motion: Motion, played: Played) -> Re
         rms_deg=float(np.sqrt(np.mean([error.rms_deg**2 for error in errors]))),
         max_deg=max(error.max_deg for error in errors),
         limited_ticks=played.watched.limited,
+        servo=str(cfg.servo) if cfg.servo else "standard",
         joints=errors,
     )
 
@@ -159,6 +158,7 @@ def _told(replayed: Replayed) -> str:
     lines = [
         f"episode {replayed.episode} of {replayed.dataset}, {replayed.ticks} ticks at "
         f"{replayed.rate_hz:g} Hz",
+        *([f"servos of {replayed.servo}"] if replayed.servo != "standard" else []),
         f"joints read as {replayed.unit} ({replayed.confidence}): {replayed.why}",
         f"{'joint':<14} {'rms':>7} {'max':>7}   simulated later by",
     ]
@@ -175,13 +175,15 @@ def _told(replayed: Replayed) -> str:
 def _beside(dataset: Dataset, episode: int, played: Played) -> list[NDArray[np.uint8]]:
     """The film, with the recorded cameras beside it where there are any."""
     from vibrissa.data.checks import camera_keys
+    from vibrissa.data.depth import is_depth
     from vibrissa.show.video import strip, to_height
 
     rows = dataset.rows(episode)
     last = rows.stop - rows.start - 1
     at = np.arange(len(played.frames)) / played.fps * dataset.fps
     which = np.minimum(np.round(at).astype(int), last).tolist()
-    keys = [key for key in camera_keys(dataset) if dataset.has_pictures(key, episode)]
+    colours = [key for key in camera_keys(dataset) if not is_depth(dataset.features[key])]
+    keys = [key for key in colours if dataset.has_pictures(key, episode)]
     films = [dataset.pictures(key, episode, which) for key in keys]
     return [
         strip([*(to_height(picture, frame.shape[0]) for picture in real), frame])

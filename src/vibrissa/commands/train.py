@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import math
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -12,14 +13,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
+import numpy as np
 from tyro.conf import Positional, arg
 
 from vibrissa.core.errors import UsageError
 from vibrissa.learn.recipes import RECIPES, Recipe, recipe_named
 
 if TYPE_CHECKING:
-    from vibrissa.learn.train import Progress
+    from vibrissa.data.dataset import Dataset
+    from vibrissa.learn.meter import Progress
+    from vibrissa.learn.sight import Lesson
 
+ONLY_FRESH = ("batch_size", "lr", "save_every", "keep", "out", "backbone")
 CACHE = Path("~/.cache/vibrissa/frames")
 
 
@@ -38,6 +43,7 @@ class Config:
     steps: int | None = None
     """How many steps, where the recipe's number does not suit."""
     batch_size: int | None = None
+    """Samples a step, where the recipe's number does not suit."""
     lr: float | None = None
     """The highest learning rate."""
     seed: int = 0
@@ -50,6 +56,9 @@ class Config:
     """A checkpoint every so many steps (0: only the last)."""
     keep: int | None = None
     """How many checkpoints stay."""
+    backbone: str = ""
+    """What a camera policy's backbone knows at first: taught (by the privileged pose of a
+    simulated recording), imagenet (fetched once) or fresh; the recipe's own by default."""
     cache: Path = field(default=CACHE)
     """Where decoded pictures are kept."""
     json: bool = False
@@ -93,21 +102,27 @@ def train_policy(
     """
     from vibrissa.data.cache import Pictures
     from vibrissa.data.dataset import open_dataset
+    from vibrissa.data.depth import colours
     from vibrissa.data.loader import Loader, Sampling
     from vibrissa.learn import preflight
     from vibrissa.learn import run as runs
     from vibrissa.learn.act import inputs_of, used_contract
+    from vibrissa.learn.backbone import told
     from vibrissa.learn.train import Job, train
 
     device = preflight.device_named(device)
     opened = open_dataset(dataset)
-    for warning in preflight.check_dataset(recipe, opened.features, opened.stats, opened.frames):
+    features, depth = colours(opened.features)
+    if depth:
+        say(f"Recipe {recipe.name} sees no depth; left out: {', '.join(depth)}.")
+    for warning in preflight.check_dataset(recipe, features, opened.stats, opened.frames):
         say(f"Careful: {warning}")
+    inputs = inputs_of(recipe, features)
+    contract = used_contract(opened.contract, inputs)
+    lesson = _lesson(recipe, opened) if contract.cameras else None
     folder = runs.RunFolder.open(out) if resume else runs.RunFolder.create(out)
     if resume:
         preflight.check_resume(folder.manifest(), opened.digest)
-    inputs = inputs_of(recipe, opened.features)
-    contract = used_contract(opened.contract, inputs)
     job = Job(recipe, dataset.resolve(), seed, device, threads)
     if not resume:
         folder.write_manifest(_manifest(job, opened, contract.to_dict(), argv))
@@ -115,7 +130,30 @@ def train_policy(
     sampling = Sampling(recipe.act.chunk_size, recipe.batch_size, seed)
     pictures = Pictures(cache.expanduser(), recipe.picture, _said(say))
     batches = Loader(opened, inputs, sampling, pictures)
-    return train(job, batches, contract, folder, report=report)
+    checkpoint = train(job, batches, contract, folder, lesson=lesson, report=report)
+    for line in told(folder):
+        say(line)
+    return checkpoint
+
+
+def _lesson(recipe: Recipe, dataset: Dataset) -> Lesson | None:
+    """What a backbone can be taught of this dataset; the last episodes only check it."""
+    from vibrissa.data.features import PRIVILEGED, STATE, from_stored
+    from vibrissa.learn.sight import Lesson, labels_of
+
+    if recipe.start != "taught" or not dataset.contract.privileged:
+        return None
+    if len(dataset.episodes) < 2:
+        raise UsageError(
+            f"{dataset.root} has one episode: a backbone is taught by some and checked on others. "
+            "Record more, or give --backbone fresh."
+        )
+    joints = from_stored(dataset.contract, dataset.column(STATE))
+    names = [channel.name for channel in dataset.contract.privileged]
+    labels = labels_of(names, dataset.column(PRIVILEGED), joints)
+    checked = max(1, round(recipe.teaching.held_out * len(dataset.episodes)))
+    first = dataset.rows(dataset.episodes[-checked].index).start
+    return Lesson(labels, np.arange(dataset.frames) >= first)
 
 
 def _manifest(job: Any, dataset: Any, contract: dict, argv: Sequence[str] | None) -> dict[str, Any]:
@@ -146,6 +184,7 @@ def _fresh(cfg: Config, say: Callable[[str], None], report: Callable[[Progress],
         lr=cfg.lr,
         save_every=cfg.save_every,
         keep=cfg.keep,
+        start=cfg.backbone or None,
     )
     if cfg.dataset is None or cfg.out is None:
         raise UsageError(
@@ -169,7 +208,7 @@ def _resumed(cfg: Config, say: Callable[[str], None], report: Callable[[Progress
     from vibrissa.learn.train import stretched
 
     assert cfg.resume is not None
-    changed = [n for n in ("batch_size", "lr", "save_every", "keep", "out") if getattr(cfg, n)]
+    changed = [n for n in ONLY_FRESH if getattr(cfg, n)]
     if changed:
         raise UsageError(
             f"--resume keeps the run as it is, so it takes no {', '.join(changed)}; "
@@ -224,6 +263,9 @@ def _drawn(*, quiet: bool):
 
 def _line(p: Progress) -> str:
     left = f"{int(p.left_s) // 60}:{int(p.left_s) % 60:02d} left"
+    if p.stage != "policy":
+        loss = "" if math.isnan(p.loss) else f"  loss {p.loss:.4f}"
+        return f"{p.stage} {p.step}/{p.steps}{loss}  {1 / p.update_s:.1f} a second  {left}"
     return (
         f"step {p.step}/{p.steps}  loss {p.loss:.4f}  gradient {p.grad_norm:.2f}  lr {p.lr:.1e}  "
         f"update {p.update_s * 1e3:.0f} ms  data {p.data_s * 1e3:.1f} ms  {left}"

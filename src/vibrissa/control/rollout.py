@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Generator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vibrissa.control.clock import Clock, FreeClock
 from vibrissa.core.episode import Episode, Observation, Outcome, Reason, Start, Step
-from vibrissa.core.protocols import Arm, Observer, Pilot, Task
+from vibrissa.core.protocols import Arm, Observer, Pilot, Simulated, Task
 
 
 @dataclass(frozen=True)
@@ -62,6 +62,8 @@ def rollout(
     task.reset()
     try:
         arm.reset(seed)
+        if isinstance(arm, Simulated):
+            start = replace(start, sampled=arm.sampled, sim_state=arm.sim_state)
         pilot.reset(seed)
         for observer in observers:
             started.append(observer)

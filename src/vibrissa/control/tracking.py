@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +13,9 @@ from vibrissa.core.errors import UsageError
 from vibrissa.core.protocols import Verdict
 
 MOST_LAG_S = 0.3  # a servo that is later than this is broken
+# A joint is held up where it stands still for as long as this though its target is further away
+# than this; what happens just before and after is the fall into the hold and out of it.
+STILL_S, STILL_RAD, FAR_RAD, AROUND_S = 0.3, np.radians(0.35), np.radians(3.0), 0.5
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,26 @@ def joint_errors(
         )
         for i, name in enumerate(names)
     )
+
+
+def held_up(
+    state: NDArray[np.floating],
+    action: NDArray[np.floating],
+    rate_hz: float,
+    sag_rad: NDArray[np.floating] | float = 0.0,
+) -> NDArray[np.bool_]:
+    """Where a joint does not follow because something is in its way, (T, A): told by the recording.
+
+    `state` and `action` are (T, A) rad. Jaws round an object and a folded arm at its stop stand
+    still far from their target, and no servo setting explains that. sag_rad: how far from its
+    reading gravity lets a weak servo's target be, with its sign, (T, A).
+    """
+    half, around = round(STILL_S / 2 * rate_hz), round(AROUND_S * rate_hz)
+    gap = np.asarray(action, np.float64) - state
+    beyond = np.maximum(gap - np.maximum(sag_rad, 0), -gap + np.minimum(sag_rad, 0))
+    moved = _over(state, half, np.max) - _over(state, half, np.min)
+    stuck = (moved < STILL_RAD) & (_over(beyond, half, np.min) > FAR_RAD)
+    return _over(stuck, around, np.max)
 
 
 def resample(values: NDArray[np.floating], from_hz: float, to_hz: float) -> NDArray[np.float32]:
@@ -108,6 +131,12 @@ class Unjudged:
 
     def measures(self) -> Mapping[str, float]:
         return {}
+
+
+def _over(values: NDArray, ticks: int, what: Callable[..., NDArray]) -> NDArray:
+    """`what` (max, min) of `values` (T, A) within `ticks` before and after each row."""
+    edge = np.pad(values, ((ticks, ticks), (0, 0)), mode="edge")
+    return what(np.lib.stride_tricks.sliding_window_view(edge, 2 * ticks + 1, axis=0), axis=-1)
 
 
 def _rms(values: NDArray[np.floating]) -> float:

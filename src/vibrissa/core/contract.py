@@ -20,6 +20,8 @@ from vibrissa.core.units import JOINTS, Unit, unit_bounds
 
 ActionMeaning = Literal["absolute target", "delta to target"]
 
+DEPTH_MOST_M = 4.095  # what is farther away has no depth: 12 bits of whole millimetres
+
 
 @dataclass(frozen=True)
 class Channel:
@@ -36,12 +38,20 @@ class CameraSpec:
     """One camera: its whole name, its picture size in pixels, its vertical field of view.
 
     `fovy_deg` is None where nobody knows it (a webcam); two known fields of view must agree.
+    `depth`: its pictures are (H, W) float32, the distance along the camera's axis in m, 0 where
+    nothing was measured; all others are (H, W, 3) uint8 RGB. The name says nothing about it.
     """
 
     name: str
     width: int
     height: int
     fovy_deg: float | None = None
+    depth: bool = False
+
+
+def depth_name(camera: str) -> str:
+    """What the depth pictures of `camera` are called, in our scenes and in LeRobot's robots."""
+    return f"{camera}_depth"
 
 
 @dataclass(frozen=True)
@@ -102,7 +112,11 @@ class Contract:
                 for side in ("low", "high"):
                     channel[side] = None if np.isinf(channel[side]) else float(channel[side])
             raw[part] = list(raw[part])
-        raw["cameras"] = list(raw["cameras"])
+        # Colour is told by saying nothing, as it was before there was depth.
+        raw["cameras"] = [
+            {key: value for key, value in camera.items() if (key, value) != ("depth", False)}
+            for camera in raw["cameras"]
+        ]
         return raw
 
     @staticmethod
@@ -242,6 +256,11 @@ def _camera_differences(wanted: Contract, given: Contract) -> list[str]:
             told.append(
                 f"camera {camera.name!r} size: wants {camera.width} × {camera.height}, "
                 f"has {other.width} × {other.height}"
+            )
+        if camera.depth != other.depth:
+            kinds = ("colour", "depth in m")
+            told.append(
+                f"camera {camera.name!r}: wants {kinds[camera.depth]}, has {kinds[other.depth]}"
             )
         known = camera.fovy_deg is not None and other.fovy_deg is not None
         if known and abs(camera.fovy_deg - other.fovy_deg) > 0.1:  # type: ignore[operator]

@@ -14,22 +14,24 @@ from vibrissa.core.errors import ArmFault
 
 Source = Literal["policy", "human", "script"]
 SOURCES: tuple[Source, ...] = ("policy", "human", "script")
+# Of a camera: (H, W, 3) uint8 RGB, or (H, W) float32 m of one whose contract says depth.
+Picture = NDArray[np.uint8] | NDArray[np.float32]
 Reason = Literal["success", "failure", "timeout", "aborted", "fault"]
 
 
-class LazyImages(Mapping[str, NDArray[np.uint8]]):
+class LazyImages(Mapping[str, Picture]):
     """Pictures that are made when somebody looks, once, and belong to one tick.
 
-    `render(name)` gives (H, W, 3) uint8 RGB. Once the arm has moved on it calls `expire`, and
+    `render(name)` gives a `Picture`. Once the arm has moved on it calls `expire`, and
     a picture nobody looked at in time is an ArmFault rather than a picture of another moment.
     """
 
-    def __init__(self, names: tuple[str, ...], render: Callable[[str], NDArray[np.uint8]]):
+    def __init__(self, names: tuple[str, ...], render: Callable[[str], Picture]):
         self._names = names
-        self._render: Callable[[str], NDArray[np.uint8]] | None = render
-        self._made: dict[str, NDArray[np.uint8]] = {}
+        self._render: Callable[[str], Picture] | None = render
+        self._made: dict[str, Picture] = {}
 
-    def __getitem__(self, name: str) -> NDArray[np.uint8]:
+    def __getitem__(self, name: str) -> Picture:
         if name not in self._names:
             raise KeyError(f"no camera {name!r}. There is: {', '.join(self._names) or 'none'}.")
         if name not in self._made:
@@ -54,19 +56,21 @@ class Observation:
     """What is seen at one tick.
 
     state: (S,) float32, rad for an SO-101. privileged: (P,) float32, empty unless the contract
-    declares it. images: name → (H, W, 3) uint8 RGB, made on demand. captured_s: name → capture
+    declares it. images: name → `Picture`, made on demand. captured_s: name → capture
     time on the arm's clock. history: earlier observations, oldest first, as many as the pilot
-    asked for. truth: simulation only, for judges and whiskers; no policy may read it.
+    asked for. truth: simulation only, for judges and whiskers; no policy may read it. sim_state:
+    (Q,) float64, simulation only: where everything is, enough to draw this tick again.
     """
 
     tick: int
     time_s: float
     state: NDArray[np.float32]
     privileged: NDArray[np.float32] = field(default_factory=lambda: np.zeros(0, np.float32))
-    images: Mapping[str, NDArray[np.uint8]] = field(default_factory=dict)
+    images: Mapping[str, Picture] = field(default_factory=dict)
     captured_s: Mapping[str, float] = field(default_factory=dict)
     history: tuple[Observation, ...] = ()
     truth: Mapping[str, Any] = field(default_factory=dict)
+    sim_state: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
 
 
 @dataclass(frozen=True)
@@ -115,13 +119,19 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Start:
-    """What every observer is told before the first tick."""
+    """What every observer is told before the first tick.
+
+    sampled: what chance decided in this episode beside its seed's usual share (see `Simulated`).
+    sim_state: the names of the observations' `sim_state`; empty for a real arm.
+    """
 
     contract: Contract
     task: str
     instruction: str
     seed: int
     scene: Mapping[str, Any] = field(default_factory=dict)
+    sampled: Mapping[str, Any] = field(default_factory=dict)
+    sim_state: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,20 @@ SETTLED_TICKS = 10  # the highest point must be this long ago for a low end to b
 
 
 @dataclass(frozen=True)
+class Marks:
+    """The thresholds above, m, where an object is larger or a goal smaller than usual.
+
+    lowered: objects are set down at this goal, so one that lies there held was not dropped.
+    """
+
+    lifted_m: float = LIFTED_M
+    down_m: float = DOWN_M
+    near_goal_m: float = NEAR_GOAL_M
+    at_goal_m: float = AT_GOAL_M
+    lowered: bool = False
+
+
+@dataclass(frozen=True)
 class Track:
     """What became of the object, tick by tick, from the simulator's truth.
 
@@ -41,28 +55,29 @@ class Track:
     height_m: NDArray[np.floating]
     goal_xy_m: NDArray[np.floating]
     held: NDArray[np.bool_]
+    marks: Marks = Marks()
 
     @property
     def lifted(self) -> bool:
-        return bool(len(self.height_m)) and float(np.max(self.height_m)) > LIFTED_M
+        return bool(len(self.height_m)) and float(np.max(self.height_m)) > self.marks.lifted_m
 
     @property
     def dropped(self) -> bool:
         """It was lifted, and at the end lies low, some ticks after its highest point."""
-        if not self.lifted:
+        if not self.lifted or (self.marks.lowered and self.held[-1]):
             return False
         since_top = len(self.height_m) - 1 - int(np.argmax(self.height_m))
-        return float(self.height_m[-1]) < DOWN_M and since_top > SETTLED_TICKS
+        return float(self.height_m[-1]) < self.marks.down_m and since_top > SETTLED_TICKS
 
     @property
     def fumbles(self) -> int:
         """How often it was lifted, lost away from the goal, and lay free on the table."""
         count, up = 0, False
         for z, distance, held in zip(self.height_m, self.goal_xy_m, self.held, strict=True):
-            if z > LIFTED_M:
+            if z > self.marks.lifted_m:
                 up = True
-            elif up and z < DOWN_M and not held:
-                count += int(distance > AT_GOAL_M)
+            elif up and z < self.marks.down_m and not held:
+                count += int(distance > self.marks.at_goal_m)
                 up = False
         return count
 
@@ -78,6 +93,6 @@ def classify(reason: Reason, track: Track) -> str:
     if not track.lifted:
         return "NEVER_PICKED_UP"
     if track.dropped:
-        near = float(track.goal_xy_m[-1]) <= NEAR_GOAL_M
+        near = float(track.goal_xy_m[-1]) <= track.marks.near_goal_m
         return "MISSED_GOAL" if near else "DROPPED_DURING_TRANSPORT"
     return "TIMEOUT"

@@ -1,4 +1,4 @@
-"""The five things that meet in the loop. Protocols: nobody has to inherit anything."""
+"""What meets in the loop. Protocols: nobody has to inherit anything."""
 
 from __future__ import annotations
 
@@ -36,6 +36,20 @@ class Arm(Protocol):
     def scene(self) -> Mapping[str, Any]:
         """The whole description of what the arm stands in; empty for a real one."""
         ...
+
+
+@runtime_checkable
+class Simulated(Protocol):
+    """What a simulated arm can tell beside: which world an episode had, and how it is written down.
+
+    `sampled` holds plain values, settled by `reset`, with which the episode can be had again.
+    `sim_state` names the numbers of `Observation.sim_state`.
+    """
+
+    @property
+    def sampled(self) -> Mapping[str, Any]: ...
+    @property
+    def sim_state(self) -> tuple[str, ...]: ...
 
 
 @runtime_checkable

@@ -70,7 +70,8 @@ def _write(
             for i, picture in enumerate(
                 dataset.pictures(key, episode.index, range(episode.length))
             ):
-                packed[first + i] = shrink(picture)
+                assert picture.dtype == np.uint8  # depth is refused by the loader
+                packed[first + i] = shrink(picture)  # pyright: ignore[reportArgumentType]
             done += episode.length
             report(key, done, dataset.frames)
         packed.flush()

@@ -14,10 +14,12 @@ from numpy.typing import NDArray
 from vibrissa.core.units import GRIPPER, JOINTS, unit_bounds
 from vibrissa.data import layout
 from vibrissa.data.dataset import Dataset
-from vibrissa.data.features import ACTION, BOOKKEEPING, STATE, channel_names
+from vibrissa.data.depth import is_depth
+from vibrissa.data.features import ACTION, BOOKKEEPING, SIM_STATE, STATE, channel_names
 from vibrissa.data.joint_units import arms_of, units_of
 
-BLACK, FROZEN = 6.0, 0.5  # mean level of a black picture; mean change between pictures of one
+# Mean level of a black picture; mean change between pictures of one. Of depth: in millimetres.
+BLACK, FROZEN = 6.0, 0.5
 EPISODES_LOOKED_AT, PICTURES_LOOKED_AT = 24, 3
 FAINT = 0.01  # standard deviation of pictures in 0..1 below which nothing can be seen
 FAR = 12.0  # from the median, in half spans of the middle 98 %
@@ -38,7 +40,7 @@ def constant_channels(dataset: Dataset) -> list[str]:
     told = []
     for name, values in _vectors(dataset):
         still = np.ptp(values, axis=0) == 0
-        if not still.any():
+        if not still.any() or name == SIM_STATE:  # what lies still on a table is not odd
             continue
         names = channel_names(dataset.features.get(name, {"shape": values.shape[1:]}))
         which = _few([n for n, s in zip(names, still, strict=True) if s])
@@ -155,12 +157,23 @@ def statistics(dataset: Dataset) -> list[str]:
 def faint_pictures(dataset: Dataset) -> list[str]:
     told = []
     for key in camera_keys(dataset):
+        if is_depth(dataset.features[key]):
+            continue
         spread = (dataset.stats.get(key) or {}).get("std")
         if spread is not None and float(np.mean(spread)) < FAINT:
             told.append(
                 f"{key}: the standard deviation of all pictures is near zero in stats.json."
             )
     return told
+
+
+def depth_in_name_alone(dataset: Dataset) -> list[str]:
+    """Colour pictures under a name that promises distances."""
+    return [
+        f"{key} is named as depth and stored as colours: LeRobot and Vibrissa take it for colours."
+        for key in camera_keys(dataset)
+        if key.endswith("_depth") and not is_depth(dataset.features[key])
+    ]
 
 
 def unlisted_cameras(dataset: Dataset) -> list[str]:
@@ -185,7 +198,8 @@ def dark_or_frozen(dataset: Dataset) -> list[str]:
             if not dataset.has_pictures(key, row.index):
                 continue
             which = sorted({int(i) for i in np.linspace(0, row.length - 1, PICTURES_LOOKED_AT)})
-            shots = [s.astype(np.float32) for s in dataset.pictures(key, row.index, which)]
+            scale = 1000 if is_depth(dataset.features[key]) else 1
+            shots = [s.astype(np.float32) * scale for s in dataset.pictures(key, row.index, which)]
             if max(float(shot.mean()) for shot in shots) < BLACK:
                 black.append(str(row.index))
             elif len(shots) > 1 and max(_changes(shots)) < FROZEN:
@@ -201,6 +215,7 @@ CHECKS: tuple[Callable[[Dataset], list[str]], ...] = (
     not_numbers,
     dark_or_frozen,
     faint_pictures,
+    depth_in_name_alone,
     action_is_state,
     constant_channels,
     outliers,

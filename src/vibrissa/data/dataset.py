@@ -19,12 +19,14 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from vibrissa.core.contract import Contract
+from vibrissa.core.episode import Picture
 from vibrissa.core.errors import ContractError, DatasetError
 from vibrissa.core.units import UNITS, Unit
 from vibrissa.data import layout
 from vibrissa.data.features import (
     CONTRACT_FILE,
     EPISODES_FILE,
+    LINEAGE_FILE,
     OURS,
     STATE,
     channel_names,
@@ -84,6 +86,12 @@ class Dataset:
         return tuple(layout.read_jsonl(path)) if path.is_file() else ()
 
     @cached_property
+    def lineage(self) -> dict[str, Any]:
+        """What it was made from, where it was made from another dataset; else empty."""
+        path = self.root / OURS / LINEAGE_FILE
+        return layout.read_json(path) if path.is_file() else {}
+
+    @cached_property
     def digest(self) -> str:
         """Sixteen hex digits that change when any stored byte of meta, data or videos does."""
         whole = hashlib.sha256()
@@ -140,16 +148,19 @@ class Dataset:
         row = next(row for row in self.episodes if row.index == episode)
         return row.videos[key].path.is_file() if key in row.videos else key in self.columns
 
-    def pictures(self, key: str, episode: int, which: Sequence[int]) -> Iterator[NDArray[np.uint8]]:
-        """Pictures (H, W, 3) of the feature `key`: the `which`-th rows of `episode`, ascending."""
+    def pictures(self, key: str, episode: int, which: Sequence[int]) -> Iterator[Picture]:
+        """Pictures of the feature `key`: the `which`-th rows of `episode`, ascending.
+
+        (H, W, 3) uint8 RGB, or (H, W) float32 m of a feature that is marked as depth.
+        """
         from vibrissa.data import pictures
 
         row = next(row for row in self.episodes if row.index == episode)
         if key in row.videos:
-            return pictures.from_video(row.videos[key], self.fps, which)
+            return pictures.from_video(row.videos[key], self.fps, which, self.features[key])
         stored = layout.read_table(row.data, [key, "episode_index"])
         mine = np.flatnonzero(stored["episode_index"].to_numpy() == episode)
-        return pictures.from_cells(stored[key], [int(mine[i]) for i in which])
+        return pictures.from_cells(stored[key], [int(mine[i]) for i in which], self.features[key])
 
     def _joint_unit(self) -> Unit | None:
         """The unit on which all SO-101 arms of the state agree, worked out from the values."""

@@ -39,12 +39,16 @@ class FeatureTold:
 
 @dataclass(frozen=True)
 class CameraTold:
-    """One camera. `stored` is what its pictures are really stored as; "missing" for none."""
+    """One camera. `stored` is what its pictures are really stored as; "missing" for none.
+
+    depth: its pictures are distances in m, not colours.
+    """
 
     name: str
     width: int
     height: int
     stored: str
+    depth: bool = False
 
 
 @dataclass(frozen=True)
@@ -78,6 +82,7 @@ class Description:
     digest: str
     problems: tuple[str, ...]
     oddities: tuple[str, ...]
+    origin: str = ""  # of a dataset that was made from another one
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON."""
@@ -108,6 +113,7 @@ def describe(path: Path | str) -> Description:
         digest=dataset.digest,
         problems=dataset.problems,
         oddities=tuple(line for check in CHECKS for line in _run(check, dataset)),
+        origin=_origin(dataset),
     )
 
 
@@ -119,6 +125,15 @@ def _run(check: Any, dataset: Dataset) -> list[str]:
         return [str(error)]
 
 
+def _origin(dataset: Dataset) -> str:
+    """What a dataset was made from, as its lineage tells; empty where it was recorded."""
+    lineage = dataset.lineage
+    if not lineage:
+        return ""
+    changed = ", ".join(lineage.get("changed", {})) or "nothing changed"
+    return f"{lineage['made']} of {lineage['source']} ({lineage['source_digest']}): {changed}"
+
+
 def _feature(name: str, raw: Any) -> FeatureTold:
     shape = tuple(int(n) for n in raw.get("shape") or ())
     is_vector = len(shape) == 1 and shape[0] > 1
@@ -128,7 +143,7 @@ def _feature(name: str, raw: Any) -> FeatureTold:
 def _cameras(dataset: Dataset) -> tuple[CameraTold, ...]:
     specs = camera_specs(dataset.features)
     return tuple(
-        CameraTold(spec.name, spec.width, spec.height, _stored(dataset, key))
+        CameraTold(spec.name, spec.width, spec.height, _stored(dataset, key), spec.depth)
         for key, spec in zip(camera_keys(dataset), specs, strict=True)
     )
 

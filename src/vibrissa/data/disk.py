@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -43,6 +44,16 @@ def uninterrupted() -> Iterator[None]:
         signal.signal(signal.SIGINT, before)
     if heard and callable(before):
         before(*heard[0])
+
+
+def require_writable(out: Path) -> None:
+    """Raise DatasetError where `out` could not be made; looked at before hours of work, not after.
+
+    Nothing is left: a nameless file comes and goes in the nearest folder that exists.
+    """
+    folder = next(parent for parent in out.absolute().parents if parent.exists())
+    with writing(out), tempfile.TemporaryFile(dir=folder):
+        pass
 
 
 def require_absent(out: Path) -> None:

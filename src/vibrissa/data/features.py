@@ -19,6 +19,7 @@ from vibrissa.core.contract import CameraSpec, Channel, Contract, in_unit, joint
 from vibrissa.core.episode import SOURCES, Step
 from vibrissa.core.errors import ContractError
 from vibrissa.core.units import JOINTS, Unit, from_rad, to_rad, unit_bounds
+from vibrissa.data import depth
 
 STATE, ACTION = "observation.state", "action"
 PRIVILEGED = "observation.environment_state"
@@ -26,11 +27,13 @@ IMAGES = "observation.images."
 # Extra columns. LeRobot takes every key that begins with "action" or "observation" for an input
 # of the policy, so these begin with neither.
 ASKED, SOURCE, WALL_TIME = "asked", "source", "wall_time_s"
+SIM_STATE = "sim_state"  # where everything was, for pictures that are made later
 EXTRA_COLUMNS = (ASKED, SOURCE, WALL_TIME)
 BOOKKEEPING = ("timestamp", "frame_index", "episode_index", "index", "task_index")
 
 OURS = Path("meta") / "vibrissa"  # our own files, where LeRobot does not look
 CONTRACT_FILE, SCENE_FILE, EPISODES_FILE = "contract.json", "scene.json", "episodes.jsonl"
+LINEAGE_FILE = "lineage.json"  # of a dataset made from another one
 
 STORED_UNIT: Unit = "deg"
 
@@ -71,8 +74,12 @@ def from_stored(stored: Contract, values: NDArray[np.floating]) -> NDArray[np.fl
     return _in_rad(stored, values)
 
 
-def features_of(contract: Contract) -> dict[str, dict[str, Any]]:
-    """The LeRobot feature dict of a recording made under `contract` (without bookkeeping)."""
+def features_of(contract: Contract, sim_state: Sequence[str] = ()) -> dict[str, dict[str, Any]]:
+    """The LeRobot feature dict of a recording made under `contract` (without bookkeeping).
+
+    `sim_state` names the numbers of a simulated arm's state, float64 so that what is drawn from
+    it later is the same picture.
+    """
     features: dict[str, dict[str, Any]] = {
         STATE: _vector(contract.state),
         ACTION: _vector(contract.action),
@@ -80,14 +87,13 @@ def features_of(contract: Contract) -> dict[str, dict[str, Any]]:
     if contract.privileged:
         features[PRIVILEGED] = _vector(contract.privileged)
     for camera in contract.cameras:
-        features[IMAGES + camera.name] = {
-            "dtype": "video",
-            "shape": (camera.height, camera.width, 3),
-            "names": ["height", "width", "channels"],
-        }
+        features[IMAGES + camera.name] = _pictures(camera)
     features[ASKED] = _vector(contract.action)
     features[SOURCE] = {"dtype": "int64", "shape": (1,), "names": None}
     features[WALL_TIME] = {"dtype": "float64", "shape": (1,), "names": None}
+    if sim_state:
+        names = list(sim_state)
+        features[SIM_STATE] = {"dtype": "float64", "shape": (len(names),), "names": names}
     return features
 
 
@@ -101,6 +107,7 @@ class Row:
     asked: NDArray[np.float32]
     source: int
     wall_time_s: float
+    sim_state: NDArray[np.float64]
 
 
 def row_of(step: Step) -> Row:
@@ -113,6 +120,7 @@ def row_of(step: Step) -> Row:
         asked=np.array(decision.action, np.float32),
         source=SOURCES.index(decision.source),
         wall_time_s=step.wall_time_s,
+        sim_state=np.array(seen.sim_state, np.float64),
     )
 
 
@@ -130,6 +138,8 @@ def columns_of(contract: Contract, rows: Sequence[Row]) -> dict[str, NDArray]:
     }
     if contract.privileged:
         columns[PRIVILEGED] = np.stack([row.privileged for row in rows])
+    if rows[0].sim_state.size:
+        columns[SIM_STATE] = np.stack([row.sim_state for row in rows])
     return columns
 
 
@@ -165,7 +175,7 @@ def channel_names(feature: Mapping[str, Any]) -> tuple[str, ...]:
 def camera_specs(features: Mapping[str, Mapping[str, Any]]) -> tuple[CameraSpec, ...]:
     """Every picture feature as a camera, by its whole name."""
     return tuple(
-        CameraSpec(_camera_name(key), *_width_height(feature))
+        CameraSpec(_camera_name(key), *_width_height(feature), depth=depth.is_depth(feature))
         for key, feature in features.items()
         if feature.get("dtype") in ("video", "image")
     )
@@ -188,6 +198,18 @@ def _in_rad(contract: Contract, values: NDArray[np.floating]) -> NDArray[np.floa
 def _vector(channels: tuple[Channel, ...]) -> dict[str, Any]:
     names = [channel.name for channel in channels]
     return {"dtype": "float32", "shape": (len(names),), "names": names}
+
+
+def _pictures(camera: CameraSpec) -> dict[str, Any]:
+    """A camera's feature; depth is told by LeRobot's own mark."""
+    feature = {
+        "dtype": "video",
+        "shape": (camera.height, camera.width, 1 if camera.depth else 3),
+        "names": ["height", "width", "channels"],
+    }
+    if camera.depth:
+        feature["info"] = {"is_depth_map": True, "depth_unit": depth.UNIT}
+    return feature
 
 
 def _channels(feature: Mapping[str, Any], unit: Unit | None) -> tuple[Channel, ...]:

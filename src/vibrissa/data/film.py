@@ -9,8 +9,11 @@ from __future__ import annotations
 
 import queue
 import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import Literal
 
 import av
 import av.container
@@ -19,7 +22,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vibrissa.core.contract import CameraSpec
+from vibrissa.core.episode import Picture
 from vibrissa.core.errors import DatasetError
+from vibrissa.data import depth
 
 # H.264 with a key frame every second picture: a fifth of the encoding time of LeRobot's default
 # (AV1) on a CPU, and any picture is at most one step away from a key frame. No B-frames, so
@@ -27,6 +32,36 @@ from vibrissa.core.errors import DatasetError
 VCODEC, GOP, CRF, PRESET = "h264", 2, 20, "veryfast"
 QUEUED = 64  # pictures waiting a camera: two seconds at 30 Hz
 STATS_EVERY, STATS_SIDE_PX = 5, 64  # what of the film its statistics are made of
+
+
+@dataclass(frozen=True)
+class Stock:
+    """What a film is shot on: its codec, and how a picture of `channels` becomes a frame."""
+
+    vcodec: Literal["h264", "hevc"]
+    pixels: str
+    options: Mapping[str, str]
+    kind: type
+    channels: tuple[int, ...]
+    frame: Callable[[NDArray], av.VideoFrame]
+
+
+COLOUR = Stock(
+    VCODEC,
+    "yuv420p",
+    {"crf": str(CRF), "preset": PRESET, "g": str(GOP), "bf": "0", "threads": "1"},
+    np.uint8,
+    (3,),
+    lambda picture: av.VideoFrame.from_ndarray(picture, format="rgb24"),
+)
+DEPTH = Stock(
+    depth.VCODEC,
+    depth.PIXELS,
+    {"preset": depth.PRESET, "g": str(depth.GOP), "x265-params": depth.X265, "threads": "1"},
+    np.float32,
+    (),
+    lambda picture: av.VideoFrame.from_ndarray(depth.codes(picture), format=depth.PIXELS),
+)
 
 
 class Film:
@@ -38,22 +73,24 @@ class Film:
 
     def __init__(self, path: Path, camera: CameraSpec, fps: int, patience_s: float):
         self.path, self.camera = path, camera
+        self._stock = DEPTH if camera.depth else COLOUR
         self._fps, self._patience_s = fps, patience_s
-        self._queue: queue.Queue[NDArray[np.uint8] | None] = queue.Queue(QUEUED)
+        self._queue: queue.Queue[NDArray | None] = queue.Queue(QUEUED)
         self._trouble: Exception | None = None
-        self._samples: list[NDArray[np.uint8]] = []
+        self._samples: list[NDArray] = []
         self.frames = 0
         path.parent.mkdir(parents=True, exist_ok=True)
         self._thread = threading.Thread(target=self._run, name=f"film {camera.name}", daemon=True)
         self._thread.start()
 
-    def add(self, picture: NDArray[np.uint8]) -> None:
-        """Take a copy of `picture` (H, W, 3). Raises DatasetError: wrong size, full, broken."""
-        want = (self.camera.height, self.camera.width, 3)
-        if picture.shape != want or picture.dtype != np.uint8:
+    def add(self, picture: Picture) -> None:
+        """Take a copy of `picture`. Raises DatasetError: wrong size or kind, full, broken."""
+        want = (self.camera.height, self.camera.width, *self._stock.channels)
+        kind = np.dtype(self._stock.kind)
+        if picture.shape != want or picture.dtype != kind:
             raise DatasetError(
                 f"camera {self.camera.name!r} gave {picture.shape} {picture.dtype}; its contract "
-                f"says {want} uint8."
+                f"says {want} {kind}{' (depth in m)' if self.camera.depth else ''}."
             )
         self._check()
         try:
@@ -65,12 +102,16 @@ class Film:
             ) from None
         self.frames += 1
 
-    def finish(self) -> NDArray[np.uint8]:
-        """Close the file; the sampled pictures (N, 3, h, w) that its statistics are made of."""
+    def finish(self) -> NDArray:
+        """Close the file; the sampled pictures that its statistics are made of.
+
+        (N, 3, h, w) uint8 of colours, (N, 1, h, w) float32 m of depth.
+        """
         self._queue.put(None)
         self._thread.join()
         self._check()
-        return np.stack(self._samples).transpose(0, 3, 1, 2)
+        shots = np.stack(self._samples)
+        return shots[:, None] if self.camera.depth else shots.transpose(0, 3, 1, 2)
 
     def cancel(self) -> None:
         """Stop and delete what was written."""
@@ -95,15 +136,15 @@ class Film:
                 pass
 
     def _encode(self, container: av.container.OutputContainer) -> None:
-        options = {"crf": str(CRF), "preset": PRESET, "g": str(GOP), "bf": "0", "threads": "1"}
-        stream = container.add_stream(VCODEC, rate=self._fps, options=options)
+        stock = self._stock
+        stream = container.add_stream(stock.vcodec, rate=self._fps, options=dict(stock.options))
         stream.width, stream.height = self.camera.width, self.camera.height
-        stream.pix_fmt = "yuv420p"
+        stream.pix_fmt = stock.pixels
         number = 0
         while (picture := self._queue.get()) is not None:
             if number % STATS_EVERY == 0:
                 self._samples.append(_small(picture))
-            frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+            frame = stock.frame(picture)
             frame.pts, frame.time_base = number, Fraction(1, self._fps)
             container.mux(stream.encode(frame))
             number += 1
@@ -119,7 +160,7 @@ def check_size(camera: CameraSpec) -> None:
         )
 
 
-def _small(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def _small(picture: NDArray) -> NDArray:
     """Every n-th pixel of `picture`, so that neither side is much over STATS_SIDE_PX."""
     step = max(1, min(picture.shape[:2]) // STATS_SIDE_PX)
     return picture[::step, ::step].copy()

@@ -74,6 +74,17 @@ def units_of(recorded: NDArray[np.floating]) -> Units:
     return _ticks(finite) or _lattice(finite) or _by_range(finite.min(axis=0), finite.max(axis=0))
 
 
+def calibrated_ticks(recorded: NDArray[np.floating]) -> tuple[int | None, ...]:
+    """How many servo ticks each joint's calibrated range has, None where that cannot be told.
+
+    recorded: (N, 6) in `m100_100`, the gripper 0..100. The step of the values tells it exactly.
+    """
+    values = np.asarray(recorded, np.float64).copy()
+    values[:, GRIPPER] = 2 * values[:, GRIPPER] - 100
+    distinct = [np.unique(column[np.isfinite(column)]) for column in values.T]
+    return tuple(_range_ticks(v) if len(v) >= FEWEST_VALUES else None for v in distinct)
+
+
 def _joint_of(name: str) -> tuple[str, int] | None:
     """The arm's name and the joint's number of one channel."""
     plain = name.removesuffix(".pos")

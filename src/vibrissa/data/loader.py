@@ -20,6 +20,7 @@ from torchvision.transforms import functional
 from vibrissa.core.errors import DatasetError
 from vibrissa.data.cache import Pictures, cached_frames
 from vibrissa.data.dataset import Dataset
+from vibrissa.data.depth import is_depth
 from vibrissa.data.features import ACTION, IMAGES, PRIVILEGED, STATE
 
 
@@ -59,10 +60,10 @@ class Loader:
 
     def batch(self, step: int) -> dict[str, Tensor]:
         """The samples of this step: (B, …) float32, in stored units; pictures in 0..1."""
-        return self.gather(self._rows(step))
+        return self.gather(self.rows(step))
 
-    def gather(self, rows: NDArray[np.int64]) -> dict[str, Tensor]:
-        """The samples that start at these rows of the dataset.
+    def gather(self, rows: NDArray[np.int64], *, pictures: bool = True) -> dict[str, Tensor]:
+        """The samples that start at these rows of the dataset, without `pictures` if not wanted.
 
         `action` is (B, K, A) and `action_is_pad` (B, K) marks what lies behind the end of the
         episode, where the last action is repeated.
@@ -73,7 +74,7 @@ class Loader:
         batch = {k: v[start] for k, v in self._vectors.items() if k != ACTION}
         batch[ACTION] = self._vectors[ACTION][torch.minimum(ahead, last)]
         batch["action_is_pad"] = ahead > last
-        for key, packed in self._pictures.items():
+        for key, packed in self._pictures.items() if pictures else ():
             seen = torch.from_numpy(packed[rows]).permute(0, 3, 1, 2)  # (B, 3, H, W) uint8
             batch[key] = seen.float() / 255
         return batch
@@ -83,8 +84,8 @@ class Loader:
         drawn = self._sampling
         return {"seed": drawn.seed, "batch_size": drawn.batch_size, "frames": self.frames}
 
-    def _rows(self, step: int) -> NDArray[np.int64]:
-        """The rows of a step: a window over the epochs' orders laid end to end."""
+    def rows(self, step: int) -> NDArray[np.int64]:
+        """The rows (B,) of a step: a window over the epochs' orders laid end to end."""
         first, size = step * self._sampling.batch_size, self._sampling.batch_size
         rows = np.empty(size, np.int64)
         filled = 0
@@ -142,6 +143,8 @@ def _episode_ends(dataset: Dataset) -> Tensor:
 
 
 def _frames(dataset: Dataset, key: str, pictures: Pictures) -> NDArray[np.uint8]:
+    if is_depth(dataset.features[key]):
+        raise DatasetError(f"{key} of {dataset.root} is depth in m, and this recipe sees colours.")
     camera = dataset.contract.camera(key.removeprefix(IMAGES).removeprefix("observation."))
     shape = pictures.size or (camera.height, camera.width)
     return cached_frames(dataset, key, shape, lambda picture: _shrunk(picture, shape), pictures)

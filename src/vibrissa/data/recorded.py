@@ -11,7 +11,7 @@ from vibrissa.core.errors import DatasetError, UsageError
 from vibrissa.core.units import JOINTS, Unit, to_rad
 from vibrissa.data.dataset import Dataset
 from vibrissa.data.features import ACTION, STATE, channel_names
-from vibrissa.data.joint_units import ArmColumns, Units, arms_of, units_of
+from vibrissa.data.joint_units import ArmColumns, Units, arms_of, calibrated_ticks, units_of
 
 
 @dataclass(frozen=True)
@@ -31,13 +31,7 @@ def motion_of(dataset: Dataset, episode: int, arm: str = "") -> Motion:
     cannot be told; UsageError where there are several arms and none, or no such one, is named.
     """
     rows = dataset.rows(episode)
-    state_of, action_of = (_arms(dataset, name) for name in (STATE, ACTION))
-    chosen = _choose(arm, [a.name for a in state_of], dataset)
-    columns = next(a.columns for a in state_of if a.name == chosen)
-    commanded = next((a.columns for a in action_of if a.name == chosen), None)
-    if commanded is None:
-        raise DatasetError(f"{dataset.root}: {STATE} has an arm {chosen!r} and {ACTION} has not.")
-    state, action = dataset.column(STATE)[:, columns], dataset.column(ACTION)[:, commanded]
+    chosen, state, action = _columns(dataset, arm)
     units = stored_units(dataset, state, action)
     if units.unit == "unknown":
         raise DatasetError(f"{dataset.root}: the unit of the joints cannot be told: {units.why}.")
@@ -46,6 +40,25 @@ def motion_of(dataset: Dataset, episode: int, arm: str = "") -> Motion:
     if not np.isfinite(motion.state).all() or not np.isfinite(motion.action).all():
         raise DatasetError(f"{dataset.root}: episode {episode} holds NaN or infinity.")
     return motion
+
+
+def calibration_of(dataset: Dataset, arm: str = "") -> tuple[int | None, ...]:
+    """How many servo ticks the calibrated range of each joint has, where the recording tells it.
+
+    Only -100..100 tells it: that unit is the range itself. Raises as `motion_of`.
+    """
+    _, state, action = _columns(dataset, arm)
+    if dataset.is_ours or stored_units(dataset, state, action).unit != "m100_100":
+        return (None,) * len(JOINTS)
+    return calibrated_ticks(state)
+
+
+def is_echo(motion: Motion) -> bool:
+    """Whether its actions are but its readings, of this tick or the next: no command was kept."""
+    state, action = motion.state, motion.action
+    moves = bool(np.ptp(state, axis=0).max() > 0)
+    same, next_one = np.array_equal(action, state), np.array_equal(action[:-1], state[1:])
+    return moves and (same or next_one)
 
 
 def stored_units(
@@ -60,6 +73,17 @@ def stored_units(
     measured, commanded = units_of(state), units_of(action)
     is_surer = commanded.confidence == "certain" and measured.confidence != "certain"
     return commanded if is_surer else measured
+
+
+def _columns(dataset: Dataset, arm: str) -> tuple[str, NDArray, NDArray]:
+    """The arm that is meant, and its stored state and action of all episodes, (N, 6) each."""
+    state_of, action_of = (_arms(dataset, name) for name in (STATE, ACTION))
+    chosen = _choose(arm, [a.name for a in state_of], dataset)
+    columns = next(a.columns for a in state_of if a.name == chosen)
+    commanded = next((a.columns for a in action_of if a.name == chosen), None)
+    if commanded is None:
+        raise DatasetError(f"{dataset.root}: {STATE} has an arm {chosen!r} and {ACTION} has not.")
+    return chosen, dataset.column(STATE)[:, columns], dataset.column(ACTION)[:, commanded]
 
 
 def _arms(dataset: Dataset, vector: str) -> tuple[ArmColumns, ...]:

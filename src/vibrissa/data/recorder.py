@@ -2,7 +2,7 @@
 
 It writes under a temporary name and renames at `close`, so that what bears the final name is
 whole. Beside LeRobot's files, in `meta/vibrissa/`, lie the contract, the scene, and a line for
-each episode: its seed, how it ended, and what the task measured.
+each episode: its seed, how it ended, what the task measured, and what was randomised how.
 """
 
 from __future__ import annotations
@@ -141,11 +141,11 @@ class Recorder:
         for camera in start.contract.cameras:
             check_size(camera)
         whole_fps(start.contract)
-        writer = Writer(self._partial / self.out.name, start.contract)
+        writer = Writer(self._partial / self.out.name, start.contract, start.sim_state)
         ours = writer.root / OURS
         ours.mkdir(parents=True)
-        _write_json(ours / CONTRACT_FILE, stored_contract(start.contract).to_dict())
-        _write_json(ours / SCENE_FILE, start.scene)
+        write_json(ours / CONTRACT_FILE, stored_contract(start.contract).to_dict())
+        write_json(ours / SCENE_FILE, start.scene)
         return writer
 
     def _write(self, episode: Episode) -> None:
@@ -172,7 +172,7 @@ class Recorder:
 
     def _publish(self, writer: Writer) -> Path:
         counts = {"kept": self.kept, "discarded": self.discarded, "frames": self.frames}
-        _write_json(writer.root / OURS / RECORDING_FILE, counts)
+        write_json(writer.root / OURS / RECORDING_FILE, counts)
         writer.close()
         require_absent(self.out)
         os.rename(writer.root, self.out)
@@ -192,10 +192,11 @@ def told(index: int, episode: Episode) -> dict[str, Any]:
         "ticks": outcome.ticks,
         "wall_s": round(episode.wall_s, 3),
         "measures": {name: float(value) for name, value in outcome.measures.items()},
+        "sampled": dict(episode.start.sampled),
     }
 
 
-def _write_json(path: Path, content: Mapping[str, Any]) -> None:
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
     text = json.dumps(content, indent=1, sort_keys=True, default=_plain)
     path.write_text(text + "\n", encoding="utf-8")
 

@@ -7,7 +7,7 @@ pictures, even where there are none): 220 ms an episode of 150 state-only rows, 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -25,22 +25,25 @@ from numpy.typing import NDArray
 
 from vibrissa.core.contract import Contract
 from vibrissa.core.errors import DatasetError
-from vibrissa.data import film
+from vibrissa.data import depth, film
 from vibrissa.data.features import IMAGES, features_of
 
 MEGABYTE = 2**20
 
 
 class Writer:
-    """The files of one dataset in the making under `root`, which must not exist yet."""
+    """The files of one dataset in the making under `root`, which must not exist yet.
 
-    def __init__(self, root: Path, contract: Contract):
+    `sim_state` names the numbers of the simulated arm's state, where there is one.
+    """
+
+    def __init__(self, root: Path, contract: Contract, sim_state: Sequence[str] = ()):
         self.root = root
         self.fps = whole_fps(contract)
         self._meta = LeRobotDatasetMetadata.create(
             repo_id=f"local/{root.name}",
             fps=self.fps,
-            features=features_of(contract),
+            features=features_of(contract, sim_state),
             robot_type=contract.robot,
             root=root,
             use_videos=bool(contract.cameras),
@@ -66,12 +69,12 @@ class Writer:
         self,
         columns: Mapping[str, NDArray],
         instruction: str,
-        films: Mapping[str, NDArray[np.uint8]],
+        films: Mapping[str, NDArray],
     ) -> int:
         """Write an episode's `columns` (T, …) and return its index.
 
         `films` holds, for each camera whose file is already at its `film_path`, the sampled
-        pictures (N, 3, h, w) for the statistics.
+        pictures (N, channels, h, w) for the statistics.
         """
         length = len(next(iter(columns.values())))
         index = self.episodes
@@ -91,7 +94,8 @@ class Writer:
         if self.episodes:
             level = av.logging.get_level()
             for key in self._meta.video_keys:
-                self._meta.update_video_info(key, video_encoder=_encoder_told())
+                told = depth.encoder_told() if key in self._meta.depth_keys else _encoder_told()
+                self._meta.update_video_info(key, video_encoder=told)
             av.logging.set_level(level)  # LeRobot leaves FFmpeg printing to the terminal
             self._meta.update_chunk_settings()  # writes info.json, the videos' description included
         if self._rows is not None:
@@ -160,10 +164,11 @@ def _arrow(values: NDArray, kind: pa.DataType) -> pa.Array:
     )
 
 
-def _picture_stats(shots: NDArray[np.uint8]) -> dict[str, NDArray]:
-    """LeRobot's statistics of pictures (N, 3, h, w): per colour, in 0..1, shaped (3, 1, 1)."""
+def _picture_stats(shots: NDArray) -> dict[str, NDArray]:
+    """LeRobot's statistics of pictures (N, C, h, w): colours in 0..1, depth in m; (C, 1, 1)."""
     raw = get_feature_stats(shots, axis=(0, 2, 3), keepdims=True)
-    return {k: v if k == "count" else np.squeeze(v / 255.0, axis=0) for k, v in raw.items()}
+    most = 255.0 if shots.dtype == np.uint8 else 1.0
+    return {k: v if k == "count" else np.squeeze(v / most, axis=0) for k, v in raw.items()}
 
 
 def _encoder_told() -> RGBEncoderConfig:

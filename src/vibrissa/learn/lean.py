@@ -19,14 +19,13 @@ from lerobot.policies.act.modeling_act import ACT, ACTDecoderLayer
 from torch import Tensor, nn
 
 STATE, ENVIRONMENT = "observation.state", "observation.environment_state"
+MAP = ".feature_map"  # behind a camera's key: what the backbone made of its picture, (B, C, h, w)
 
 
 def is_lean(config: ACTConfig) -> bool:
     """Whether `lean_loss` computes what `ACTPolicy.forward` does under this configuration."""
     return (
         not config.use_vae
-        and not config.image_features
-        and config.env_state_feature is not None
         and config.n_decoder_layers == 1
         and not config.pre_norm
         and config.dropout == 0
@@ -55,13 +54,30 @@ def lean_actions(model: ACT, batch: dict[str, Tensor], places: slice) -> Tensor:
 
 def _encoded(model: ACT, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
     """The encoder's output (T, B, D) and the positions of its tokens (T, 1, D)."""
-    environment = batch[ENVIRONMENT]
-    tokens = [model.encoder_latent_input_proj.bias.expand(len(environment), -1)]  # latent is 0
-    if model.config.robot_state_feature:
-        tokens.append(model.encoder_robot_state_input_proj(batch[STATE]))
-    tokens.append(model.encoder_env_state_input_proj(environment))
-    positions = model.encoder_1d_feature_pos_embed.weight.unsqueeze(1)
-    return model.encoder(torch.stack(tokens), pos_embed=positions), positions
+    config, size = model.config, len(batch["action"])
+    tokens = [model.encoder_latent_input_proj.bias.expand(1, size, -1)]  # the latent is 0
+    if config.robot_state_feature:
+        tokens.append(model.encoder_robot_state_input_proj(batch[STATE]).unsqueeze(0))
+    if config.env_state_feature:
+        tokens.append(model.encoder_env_state_input_proj(batch[ENVIRONMENT]).unsqueeze(0))
+    positions = [model.encoder_1d_feature_pos_embed.weight.unsqueeze(1)]
+    for key in config.image_features:
+        seen = _seen(model, batch, key)
+        positions.append(_by_place(model.encoder_cam_feat_pos_embed(seen)))
+        tokens.append(_by_place(model.encoder_img_feat_input_proj(seen)))
+    place = torch.cat(positions)
+    return model.encoder(torch.cat(tokens), pos_embed=place), place
+
+
+def _seen(model: ACT, batch: dict[str, Tensor], key: str) -> Tensor:
+    """The feature map (B, C, h, w) of a camera: the one that was made before, or a fresh one."""
+    ready = batch.get(key + MAP)
+    return model.backbone(batch[key])["feature_map"] if ready is None else ready
+
+
+def _by_place(maps: Tensor) -> Tensor:
+    """(B, D, h, w) as tokens (h w, B, D)."""
+    return maps.flatten(2).permute(2, 0, 1)
 
 
 def _constant_attention(attention: nn.MultiheadAttention) -> Tensor:

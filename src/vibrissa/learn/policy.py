@@ -140,7 +140,7 @@ class CheckpointPolicy:
                 f"camera {name!r} gave {picture.shape} {picture.dtype}; "
                 f"wanted ({camera.height}, {camera.width}, 3) uint8."
             )
-        return picture
+        return picture.astype(np.uint8, copy=False)
 
 
 @contextmanager

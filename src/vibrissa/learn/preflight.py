@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from lerobot.utils.constants import OBS_ENV_STATE
 
 from vibrissa.core.errors import DatasetError, UsageError
 from vibrissa.learn.act import Features, Stats, inputs_of, safe_stats
+from vibrissa.learn.backbone import NO_LESSON
 from vibrissa.learn.recipes import Recipe
 
 
@@ -36,17 +38,18 @@ def check_dataset(recipe: Recipe, features: Features, stats: Stats, frames: int)
     """Raise DatasetError where this recipe cannot train on this dataset; else the warnings."""
     if frames < 1:
         raise DatasetError("the dataset has no frames.")
-    used = (*inputs_of(recipe, features), "action")
+    inputs = inputs_of(recipe, features)
+    sees = any(features.get(key, {}).get("dtype") in ("video", "image") for key in inputs)
+    if recipe.start == "taught" and sees and OBS_ENV_STATE not in features:
+        raise DatasetError(f"recipe {recipe.name}: {NO_LESSON}")
+    used = (*inputs, "action")
     return safe_stats({k: features[k] for k in used if k in features}, stats)[1]
 
 
 def check_disk(folder: Path, model_bytes: int, recipe: Recipe) -> None:
-    """Raise UsageError where the checkpoints to be kept would not fit on the disk.
-
-    A checkpoint holds the weights and two moments of each; one more is being written.
-    """
-    count = min(recipe.keep, recipe.steps // (recipe.save_every or recipe.steps) + 1) + 1
-    need = count * (3 * model_bytes + 1_000_000)
+    """Raise UsageError where the checkpoints to be kept would not fit on the disk."""
+    count, one = recipe.disk_need(model_bytes)
+    need = count * one
     while not folder.exists():
         folder = folder.parent
     free = shutil.disk_usage(folder).free

@@ -8,6 +8,8 @@ from typing import Any, Literal
 from vibrissa.core.errors import UsageError
 
 Inputs = Literal["privileged", "cameras", "any"]
+Start = Literal["fresh", "taught", "imagenet"]
+STARTS: tuple[Start, ...] = ("fresh", "taught", "imagenet")
 
 
 @dataclass(frozen=True)
@@ -28,13 +30,31 @@ class ActSize:
 
 
 @dataclass(frozen=True)
+class Teaching:
+    """How a backbone is taught to see (see `sight`): batches of `batch_size` of each camera.
+
+    held_out: the share of the episodes that only checks it. bfloat16: the convolutions count in
+    it, which takes half the time on processors that have it and changes the result a little.
+    """
+
+    steps: int = 2500
+    batch_size: int = 32
+    lr: float = 1e-3
+    weight_decay: float = 1e-2
+    held_out: float = 0.05
+    bfloat16: bool = True
+
+
+@dataclass(frozen=True)
 class Recipe:
     """One complete way to train: what goes in, the network, the optimiser, how long.
 
     inputs: "privileged" sees the joints and the simulator's truth (openly named so), "cameras"
     the joints and pictures, "any" whatever the dataset has. picture: (height, width) to which
     pictures are resized, a saved step of the preprocessor. stride: one step of training looks
-    at every stride-th action of a chunk, at a place that shifts from step to step.
+    at every stride-th action of a chunk, at a place that shifts from step to step. start: what
+    the backbone knows at first, nothing, what `teaching` taught it, or ImageNet. frozen: it
+    stays as it is, so that every picture passes through it once and not at every step.
     """
 
     name: str
@@ -52,15 +72,29 @@ class Recipe:
     keep: int = 3
     picture: tuple[int, int] | None = None
     stride: int = 1
+    start: Start = "fresh"
+    teaching: Teaching = field(default_factory=Teaching)
+    frozen: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
+
+    def disk_need(self, model_bytes: int) -> tuple[int, int]:
+        """How many checkpoints of a run lie on the disk at once, at the most, and bytes of one.
+
+        A checkpoint holds the weights and two moments of each; one more is being written.
+        """
+        count = min(self.keep, self.steps // (self.save_every or self.steps) + 1) + 1
+        return count, 3 * model_bytes + 1_000_000
 
     @staticmethod
     def from_dict(raw: dict[str, Any]) -> Recipe:
         """The inverse of `to_dict`, from JSON."""
         picture = tuple(raw["picture"]) if raw.get("picture") else None
-        return Recipe(**{**raw, "act": ActSize(**raw["act"]), "picture": picture})
+        parts = {"act": ActSize(**raw["act"]), "picture": picture}
+        if "teaching" in raw:  # runs from before there was any have none
+            parts["teaching"] = Teaching(**raw["teaching"])
+        return Recipe(**{**raw, **parts})
 
 
 RECIPES: dict[str, Recipe] = {
@@ -79,12 +113,30 @@ RECIPES: dict[str, Recipe] = {
         ),
         Recipe(
             name="act",
-            about="ACT from joint positions and cameras, as much of it as a CPU does in minutes",
+            about="ACT from joint positions and cameras, with a backbone that was taught to see",
             inputs="cameras",
-            steps=2000,
-            batch_size=8,
-            lr=3e-4,
+            steps=10000,
+            batch_size=64,
+            lr=1e-3,
+            act=ActSize(n_encoder_layers=1),
             picture=(96, 96),
+            stride=5,
+            start="taught",
+            frozen=True,
+        ),
+        Recipe(
+            name="act-full",
+            about="the same at full size and learning to the end, for a CUDA GPU",
+            inputs="cameras",
+            steps=30000,
+            batch_size=32,
+            lr=1e-4,
+            act=ActSize(dim_model=512, dim_feedforward=2048, n_encoder_layers=4),
+            warmup=500,
+            save_every=5000,
+            log_every=100,
+            start="taught",
+            teaching=Teaching(steps=6000),
         ),
         Recipe(
             name="debug",
@@ -118,6 +170,8 @@ def recipe_named(name: str, **changes: Any) -> Recipe:
     if name not in RECIPES:
         raise UsageError(f"no recipe {name!r}. There is: {', '.join(RECIPES)}.")
     recipe = replace(RECIPES[name], **{k: v for k, v in changes.items() if v is not None})
+    if recipe.start not in STARTS:
+        raise UsageError(f"no backbone {recipe.start!r}. There is: {', '.join(STARTS)}.")
     for what in ("steps", "batch_size", "lr", "log_every"):
         if not getattr(recipe, what) > 0:
             raise UsageError(f"{what} {getattr(recipe, what)}: it must be above 0.")

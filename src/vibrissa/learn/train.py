@@ -13,26 +13,33 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
 import torch
 from lerobot.optim.schedulers import CosineDecayWithWarmupSchedulerConfig
 from lerobot.utils.random_utils import get_rng_state, set_rng_state
+from numpy.typing import NDArray
 from torch import Tensor
 
 from vibrissa.core.contract import Contract
 from vibrissa.core.errors import PolicyFault, UsageError
 from vibrissa.learn import checkpoint, preflight
 from vibrissa.learn.act import Features, Learner, Stats, new_learner
+from vibrissa.learn.backbone import NO_LESSON, prepare
 from vibrissa.learn.checkpoint import State
 from vibrissa.learn.lean import is_lean, lean_loss
+from vibrissa.learn.maps import FeatureMaps
+from vibrissa.learn.meter import Meter, Progress, staged
 from vibrissa.learn.recipes import Recipe
 from vibrissa.learn.run import RunFolder
+from vibrissa.learn.sight import Lesson, Seen, teach
 
 
 class Batches(Protocol):
     """What training needs of a dataset; `data.loader` gives it.
 
-    `features` and `stats` speak of exactly what is fed. `batch(step)` is a function of the step
-    alone: the same step gives the same samples, today and after a resume.
+    `features` and `stats` speak of exactly what is fed. `rows(step)` is a function of the step
+    alone: the same step gives the same samples, today and after a resume. `gather` gives them,
+    without the pictures if those are not wanted.
     """
 
     @property
@@ -42,24 +49,9 @@ class Batches(Protocol):
     @property
     def frames(self) -> int: ...
 
-    def batch(self, step: int) -> dict[str, Tensor]: ...
+    def rows(self, step: int) -> NDArray[np.int64]: ...
+    def gather(self, rows: NDArray[np.int64], *, pictures: bool = True) -> dict[str, Tensor]: ...
     def sampler(self) -> Mapping[str, Any]: ...
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How training stands. Times are means per step since the last report, in seconds."""
-
-    step: int
-    steps: int
-    loss: float
-    grad_norm: float
-    lr: float
-    update_s: float
-    data_s: float
-    elapsed_s: float
-    left_s: float
-    epoch: float
 
 
 @dataclass(frozen=True)
@@ -79,16 +71,19 @@ def train(
     contract: Contract,
     run: RunFolder,
     *,
+    lesson: Lesson | None = None,
     report: Callable[[Progress], None] = lambda _: None,
 ) -> Path:
     """Train to the recipe's last step, from the run's last checkpoint if it has one.
 
-    `contract` says what the batches' numbers mean and goes into every checkpoint. Returns the
-    last one. Ctrl-C ends the step at hand, writes a checkpoint and goes on
-    up as KeyboardInterrupt. Raises PolicyFault, naming the step, when the loss is not finite.
+    `contract` says what the batches' numbers mean and goes into every checkpoint. `lesson` is
+    what a backbone can be taught first (see `sight`). Returns the last checkpoint. Ctrl-C ends
+    the step at hand, writes a checkpoint and goes on up as KeyboardInterrupt. Raises PolicyFault,
+    naming the step, when the loss is not finite.
     """
     with _own_randomness(job.seed), _threads(job.threads), _interruptible() as interrupted:
         trainer = _Trainer(job, batches, contract, run)
+        trainer.prepare(lesson, report, interrupted)
         trainer.go(report, interrupted)
     last = run.last()
     assert last is not None
@@ -104,15 +99,60 @@ class _Trainer:
         self._learner = new_learner(recipe, batches.features, batches.stats, contract, job.device)
         model = self._learner.policy
         preflight.check_disk(run.path, sum(p.nbytes for p in model.parameters()), recipe)
-        self._state = _state(self._learner, recipe)
         self._lean = is_lean(model.config)
-        if recipe.stride > 1 and not self._lean:
-            raise UsageError("a stride above 1 needs ACT without cameras, VAE and dropout.")
+        if (recipe.stride > 1 or recipe.frozen) and not self._lean:
+            raise UsageError(
+                "a stride above 1 and a frozen backbone need ACT with one decoder layer, "
+                "without VAE and dropout."
+            )
+        if recipe.frozen:
+            model.model.backbone.requires_grad_(False)
+        self._maps: FeatureMaps | None = None
+        self._state = _state(self._learner, recipe)
         self._step = self._restore(run.last())
         run.drop_metrics_after(self._step)
 
+    def prepare(
+        self,
+        lesson: Lesson | None,
+        report: Callable[[Progress], None],
+        interrupted: threading.Event,
+    ) -> None:
+        """What comes before the first step: the backbone's start, a frozen one's feature maps."""
+        job, model = self._job, self._learner.policy
+        keys = tuple(model.config.image_features)
+        if not keys or self._step == job.recipe.steps:
+            return
+        if self._step == 0:
+
+            def held() -> tuple[Seen, ...]:
+                if lesson is None:
+                    raise UsageError(NO_LESSON)
+                return teach(
+                    model.model.backbone,
+                    self._look,
+                    keys,
+                    lesson,
+                    job.recipe.teaching,
+                    variant=job.recipe.act.vision_backbone,
+                    device=job.device,
+                    seed=job.seed,
+                    report=staged("backbone", job.recipe.teaching.steps, report, interrupted),
+                )
+
+            prepare(model.model.backbone, job.recipe, self._run, held)
+        if job.recipe.frozen:
+            tell = staged("pictures", self._batches.frames, report, interrupted)
+            self._maps = FeatureMaps(
+                model.model.backbone,
+                keys,
+                self._batches.frames,
+                self._look,
+                lambda done, _: tell(done, math.nan),
+            )
+
     def go(self, report: Callable[[Progress], None], interrupted: threading.Event) -> None:
-        recipe, meter = self._job.recipe, _Meter(self._job.recipe, self._step)
+        recipe, meter = self._job.recipe, Meter(self._job.recipe, self._step)
         self._learner.policy.train()
         while self._step < recipe.steps:
             meter.add(*self._update())
@@ -134,7 +174,7 @@ class _Trainer:
         """One step: the loss, the gradient's norm, seconds for the update and for the data."""
         recipe, state = self._job.recipe, self._state
         began_s = time.perf_counter()
-        batch = self._learner.preprocessor(self._batches.batch(self._step))
+        batch = self._batch()
         loaded_s = time.perf_counter()
         if self._lean:
             places = slice(self._step % recipe.stride, None, recipe.stride)
@@ -149,6 +189,18 @@ class _Trainer:
         state.optimizer.step()
         state.scheduler.step()
         return loss.detach(), norm, time.perf_counter() - loaded_s, loaded_s - began_s
+
+    def _batch(self) -> dict[str, Tensor]:
+        """This step's samples, preprocessed; feature maps in place of pictures, where they are."""
+        rows, maps = self._batches.rows(self._step), self._maps
+        if maps is None:
+            return self._learner.preprocessor(self._batches.gather(rows))
+        ready = self._learner.preprocessor(self._batches.gather(rows, pictures=False))
+        return {**ready, **maps.at(rows, self._job.device)}
+
+    def _look(self, rows: NDArray[np.int64]) -> Mapping[str, Tensor]:
+        """These rows' pictures as the network gets them."""
+        return self._learner.preprocessor(self._batches.gather(rows))
 
     def _check_finite(self, what: str, value: Tensor) -> None:
         if math.isfinite(value.item()):
@@ -190,34 +242,6 @@ class _Trainer:
                 "keeps its data, its seed and its batch size."
             )
         return step
-
-
-class _Meter:
-    """Adds up what happens between two reports."""
-
-    def __init__(self, recipe: Recipe, first: int):
-        self._steps, self._first, self._began_s = recipe.steps, first, time.perf_counter()
-        self._rows: list[tuple[Tensor, Tensor, float, float]] = []
-
-    def add(self, loss: Tensor, norm: Tensor, update_s: float, data_s: float) -> None:
-        self._rows.append((loss, norm, update_s, data_s))
-
-    def progress(self, step: int, lr: float, epoch: float) -> Progress:
-        losses, norms, updates, datas = zip(*self._rows, strict=True)
-        self._rows.clear()
-        elapsed_s = time.perf_counter() - self._began_s
-        return Progress(
-            step=step,
-            steps=self._steps,
-            loss=torch.stack(losses).mean().item(),
-            grad_norm=torch.stack(norms).mean().item(),
-            lr=lr,
-            update_s=sum(updates) / len(updates),
-            data_s=sum(datas) / len(datas),
-            elapsed_s=elapsed_s,
-            left_s=elapsed_s / (step - self._first) * (self._steps - step),
-            epoch=epoch,
-        )
 
 
 def _state(learner: Learner, recipe: Recipe) -> State:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -31,5 +31,20 @@ def progress(
             speed = bar.tasks[0].finished_speed or bar.tasks[0].speed
             rate = f"{speed:.1f} {unit}/s" if speed else ""
             bar.update(task, completed=done, rate=rate, note=note)
+
+        yield tell
+
+
+@contextmanager
+def stages() -> Iterator[Callable[[str, int, int, str, str], None]]:
+    """Gives `tell(what, done, total, unit, note)`: a bar of its own for each `what`, in turn."""
+    with ExitStack() as now:
+        shown: list[tuple[str, Callable[[int, str], None]]] = []
+
+        def tell(what: str, done: int, total: int, unit: str, note: str = "") -> None:
+            if not shown or shown[-1][0] != what:
+                now.close()
+                shown.append((what, now.enter_context(progress(what, total, unit))))
+            shown[-1][1](done, note)
 
         yield tell

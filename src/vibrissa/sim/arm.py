@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vibrissa.control.limits import Limits
-from vibrissa.core.contract import CameraSpec, Channel, so101
-from vibrissa.core.episode import LazyImages, Observation
-from vibrissa.core.errors import ArmFault, ContractError
+from vibrissa.core.contract import so101
+from vibrissa.core.episode import LazyImages, Observation, Picture
+from vibrissa.core.errors import ArmFault
 from vibrissa.core.units import HIGH_RAD, JOINTS, LOW_RAD
-from vibrissa.sim import pictures, robot
+from vibrissa.sim import goals, pictures, privileged, robot, senses
+from vibrissa.sim.contacts import Contacts
 from vibrissa.sim.gl import mujoco
-from vibrissa.sim.scene import CameraCfg, SceneCfg, build
+from vibrissa.sim.sample import NOTHING, Sample, draw
+from vibrissa.sim.scene import SceneCfg
+from vibrissa.sim.servo import CommandLine
+from vibrissa.sim.things import BASE
+from vibrissa.sim.varied import model_of, scene_of
+from vibrissa.sim.views import chosen, look
 
 SETTLE_S = 0.2  # before the first tick: the servos find their sag, the object its rest
 _AILMENTS = (
@@ -27,31 +35,33 @@ _AILMENTS = (
 
 
 class SimArm:
-    """An SO-101 in a scene. `cameras`: True for all the scene's, or the names of some.
+    """An SO-101 in a scene. `cameras`: True for all pictures of the scene, or the names of some.
 
     Physics advances in `observe`, by one tick, when something was sent since the last one. The
-    model is shared between arms of equal scenes; `data` is this arm's own.
+    model is shared between arms of equal scenes, unless the scene is randomised: then model and
+    data are this arm's own, and new with every episode. `sample` is what was drawn for it.
     """
 
     def __init__(self, cfg: SceneCfg, *, cameras: bool | tuple[str, ...] = ()):
         _warn_nobody()
         self.cfg = cfg
-        self.model = build(cfg)
-        self.data = mujoco.MjData(self.model)
-        self._seen = _chosen(cfg, cameras)
+        self._seen = {view.name: view for view in chosen(cfg, cameras)}
         self.contract = so101(
             rate_hz=cfg.rate_hz,
-            privileged=privileged_channels(cfg),
-            cameras=tuple(CameraSpec(c.name, c.width, c.height, c.fovy_deg) for c in self._seen),
+            privileged=privileged.channels(cfg),
+            cameras=tuple(view.spec for view in self._seen.values()),
             calibration=robot.MODEL,
             instruction=cfg.instruction,
         )
-        self._names = tuple(camera.name for camera in self._seen)
-        self._limits = Limits(LOW_RAD, HIGH_RAD, cfg.servo.most_rad_s, 1.0 / cfg.rate_hz)
         self._scene = cfg.to_dict()
-        self._goal = _goal(cfg)
-        self._find_parts()
+        if cfg.rules is not None and cfg.rules.file:  # no name leads back to it: it travels along
+            self.contract = replace(self.contract, extra={"scene": self._scene})
+        self._names = tuple(self._seen)
+        speed = np.asarray(cfg.servo.most_rad_s, np.float32)
+        self._limits = Limits(LOW_RAD, HIGH_RAD, speed, 1.0 / cfg.rate_hz)
         self._images: LazyImages | None = None
+        self._drawn: dict[str, Picture] = {}  # made beside one that was asked for
+        self.become(NOTHING)
         self.tick = 0
         self.target: NDArray[np.float32] | None = None  # (A,), None before the first reset
         self.pending = False  # whether a target was sent since the last observation
@@ -61,32 +71,70 @@ class SimArm:
         """The whole `SceneCfg` as plain values."""
         return self._scene
 
-    def reset(self, seed: int) -> None:
-        """A new episode: everything random in it comes from `seed`."""
+    @property
+    def sim_state(self) -> tuple[str, ...]:
+        """The names of an observation's `sim_state`: MuJoCo's qpos, joint by joint."""
+        names: list[str] = []
+        for joint in map(self.model.joint, range(self.model.njnt)):
+            free = joint.type[0] == mujoco.mjtJoint.mjJNT_FREE
+            parts = ("x", "y", "z", "qw", "qx", "qy", "qz") if free else ("q",)
+            names += [f"{joint.name}.{part}" for part in parts]
+        return tuple(names)
+
+    @property
+    def sampled(self) -> Mapping[str, Any]:
+        """What the scene's randomisation decided in this episode, as plain values."""
+        return self.sample.to_dict()
+
+    def reset(self, seed: int, *, sample: Sample | None = None) -> None:
+        """A new episode: everything random in it comes from `seed`.
+
+        `sample` takes the place of what the seed would draw from the scene's randomisation: an
+        episode with its stored sample is the same again, and with `sample.only(…)` it is what
+        single factors make of it.
+        """
         rng = np.random.default_rng(seed)
-        self._forget_pictures()
+        self.become(draw(self.cfg, seed) if sample is None else sample)
         mujoco.mj_resetData(self.model, self.data)
         noise = rng.uniform(-1, 1, len(JOINTS)) * self.cfg.start_noise_rad
+        noise = noise + (self.sample.start or 0.0)
         home = np.clip(np.add(self.cfg.home_rad, noise), LOW_RAD, HIGH_RAD).astype(np.float32)
-        x, y, yaw = self.cfg.draw_spawn(rng)
+        x, y, yaw = self._here.draw_spawn(rng)
         self.data.qpos[self._joints] = home
         self.data.ctrl[:] = home
-        self.data.qpos[self._object_qpos : self._object_qpos + 7] = (
-            *(x, y, self.cfg.object.half_size_m[2]),
-            *(np.cos(yaw / 2), 0.0, 0.0, np.sin(yaw / 2)),
-        )
+        self._stand(self._object_qpos, x, y, self._here.object.half_size_m[2], yaw)
+        if self.cfg.base is not None:
+            x, y, yaw = goals.draw(self.cfg.base.spawn, rng)
+            self._stand(self._base_qpos, x, y, self.cfg.base.half_size_m[2], yaw)
         mujoco.mj_step(self.model, self.data, nstep=round(SETTLE_S * self.cfg.physics_hz))
         self.data.time = 0.0
-        self.tick, self.target, self.pending = 0, home, False
+        self.tick, self.target, self.pending = 0, self.cfg.servo.readings(home), False
+        self.line.clear(self.line.delay_steps)
+        self.past.clear()
         self._refresh()
+        self.past.append(self.data.qpos.copy())
+
+    def become(self, sample: Sample) -> None:
+        """Take on an episode's sample. What was simulated so far is gone where it differs."""
+        self._forget_pictures()
+        if sample == getattr(self, "sample", None):
+            return
+        self.sample, self._here = sample, scene_of(self.cfg, sample)
+        self.model = model_of(self.cfg, sample)
+        self.data = mujoco.MjData(self.model)
+        self.line = CommandLine(self._here.servo.delay_steps(self.cfg.physics_hz))
+        # The positions (Q,) of the ticks that the cameras still have to show, and of this one.
+        self.past: deque[NDArray[np.float64]] = deque(maxlen=1 + (sample.camera_latency or 0))
+        self._then = mujoco.MjData(self.model) if sample.camera_latency else None
+        self._find_parts()
 
     def send(self, action: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Set the servos' target (A,) rad; what was sent after the limits is returned."""
+        """Set the servos' target (A,) rad, as this arm reads; returned is what the limits left."""
         if self.target is None:
             raise ArmFault("an arm that was never reset takes no action: call reset(seed) first.")
         sent, _ = self._limits.apply(self.contract.check_action(action), self.target)
-        self.data.ctrl[:] = sent
-        self.target, self.pending = sent, True
+        self._aim(sent)
+        self.pending = True
         return sent
 
     def observe(self) -> Observation:
@@ -100,26 +148,41 @@ class SimArm:
         if self.pending:
             self._advance()
         truth = self._truth()
-        time_s = self.tick / self.cfg.rate_hz
+        rate_hz, shown = self.cfg.rate_hz, self.sample.shown_tick(self.tick)
         self._images = LazyImages(self._names, self._draw)
         return Observation(
             tick=self.tick,
-            time_s=time_s,
-            state=self.data.qpos[self._joints].astype(np.float32),
-            privileged=self._privileged(truth),
+            time_s=self.tick / rate_hz,
+            state=senses.joints(self._readings(), self.sample.joint_noise, self.tick),
+            privileged=privileged.values(self.cfg, truth),
             images=self._images,
-            captured_s=dict.fromkeys(self._names, time_s),
+            captured_s=dict.fromkeys(self._names, shown / rate_hz),
             truth=truth,
+            sim_state=self.data.qpos.copy(),
         )
+
+    def show(self, states: NDArray[np.float64], tick: int) -> LazyImages:
+        """The pictures of a `tick` that is over, with this arm's cameras and sample.
+
+        `states` (T, Q) are the `sim_state` of all ticks since the first. Nothing can go on from
+        here: the arm wants a reset before it is moved again.
+        """
+        self._forget_pictures()
+        state = np.asarray(states[self.sample.shown_tick(tick)], np.float64)
+        _put(self.data, state)
+        self.past.clear()
+        self.past.append(state)
+        self.tick, self.target, self.pending = tick, None, False
+        self._images = LazyImages(self._names, self._draw)
+        return self._images
 
     def hold(self) -> None:
         """Stay where the arm is now: the target becomes the measured pose."""
         if self.target is None:
             return
-        here = self.data.qpos[self._joints].astype(np.float32)
+        here = self._readings()
         if np.isfinite(here).all():
-            self.target = np.clip(here, LOW_RAD, HIGH_RAD)
-            self.data.ctrl[:] = self.target
+            self._aim(np.clip(here, LOW_RAD, HIGH_RAD))
 
     def close(self) -> None:
         """Pictures not yet looked at are gone. The shared model and canvas stay for others."""
@@ -133,13 +196,35 @@ class SimArm:
         """Recompute what follows from the state, after somebody else has written it."""
         self._forget_pictures()
         self._refresh()
+        if self.past:
+            self.past[-1] = self.data.qpos.copy()
 
     def _refresh(self) -> None:
         """Positions and contacts of this very state; nothing of the next step is touched."""
         mujoco.mj_fwdPosition(self.model, self.data)
 
+    def _readings(self) -> NDArray[np.float32]:
+        return self.cfg.servo.readings(self.data.qpos[self._joints].astype(np.float32))
+
+    def _aim(self, target: NDArray[np.float32]) -> None:
+        """`target` (A,), in readings, sets out for the servos; without a delay it is there."""
+        self.target = target
+        self.line.send(self.cfg.servo.joints(target))
+        self._deliver()
+
+    def _deliver(self) -> None:
+        arrived = self.line.arrived()
+        if arrived is not None:
+            self.data.ctrl[:] = arrived
+
     def _advance(self) -> None:
-        mujoco.mj_step(self.model, self.data, nstep=self.cfg.substeps)
+        left = self.cfg.substeps
+        while left:
+            steps = self.line.quiet(left)
+            mujoco.mj_step(self.model, self.data, nstep=steps)
+            self.line.wait(steps)
+            self._deliver()
+            left -= steps
         self.tick += 1
         self.pending = False
         data = self.data
@@ -150,16 +235,34 @@ class SimArm:
                 f"was {np.round(self.data.ctrl, 3).tolist()}. Reset the arm."
             )
         self._refresh()
+        self.past.append(data.qpos.copy())
+
+    def _stand(self, at: int, x: float, y: float, z: float, yaw: float) -> None:
+        """Put the free body whose position is `qpos[at]` upright at (x, y, z)."""
+        turned = (np.cos(yaw / 2), 0.0, 0.0, np.sin(yaw / 2))
+        self.data.qpos[at : at + 7] = (x, y, z, *turned)
 
     def _ails(self) -> bool:
         counts = self.data.warning.number
         return any(counts[int(ailment)] for ailment in _AILMENTS)
 
-    def _draw(self, name: str) -> NDArray[np.uint8]:
-        camera = next(c for c in self._seen if c.name == name)
-        return self.render(name, camera.width, camera.height)
+    def _draw(self, name: str) -> Picture:
+        """A picture for `observe`; colour and depth of one camera come of one rendering."""
+        if name not in self._drawn:
+            camera, noise = self._seen[name].camera, self.sample.image_noise
+            depth = any(view.depth for view in self._seen.values() if view.camera == camera)
+            self._drawn |= look(self.cfg, self._shown(), camera, noise, self.tick, depth=depth)
+        return self._drawn.pop(name)
+
+    def _shown(self) -> mujoco.MjData:
+        """The world that the cameras show now; with a latency, one that is over."""
+        if self._then is None:
+            return self.data
+        _put(self._then, self.past[0])
+        return self._then
 
     def _forget_pictures(self) -> None:
+        self._drawn.clear()
         if self._images is not None:
             self._images.expire()
             self._images = None
@@ -168,51 +271,44 @@ class SimArm:
         """What the simulator knows; copies, so that an observation stays true to its tick."""
         data, start = self.data, self._object_qpos
         quaternion = data.qpos[start + 3 : start + 7].copy()
-        static, moving, any_part = self._contacts()
-        return {
+        touch = self._contacts.read(self.model, data)
+        truth = {
             "object_position": data.qpos[start : start + 3].copy(),
             "object_quaternion": quaternion,
-            "object_yaw": _yaw(quaternion),
+            "object_yaw": yaw_of(quaternion),
+            "object_half_size_m": self._size,
             "tip_position": data.site_xpos[self._tip].copy(),
             "tip_rotation": data.site_xmat[self._tip].reshape(3, 3).copy(),
-            "touching": any_part,
-            "grasped": static and moving,
-            "goal_position": self._goal,
+            "touching": touch.gripper,
+            "grasped": touch.static and touch.moving,
+            "carried": touch.carried,
+            "pad_force_n": touch.pad_force_n,
         }
-
-    def _contacts(self) -> tuple[bool, bool, bool]:
-        """Whether the static jaw, the moving jaw, and any part of the gripper touch the object."""
-        if not self.data.ncon:
-            return False, False, False
-        pairs = self.data.contact.geom  # (ncon, 2)
-        others = pairs[(pairs == self._object_geom).any(axis=1)]
-        parts = self._jaw_of[others]  # 0 for the object and all that is no gripper
-        static, moving = bool((parts == 1).any()), bool((parts == 2).any())
-        return static, moving, static or moving
-
-    def _privileged(self, truth: Mapping[str, Any]) -> NDArray[np.float32]:
-        turn = self.cfg.object.symmetry * truth["object_yaw"]
-        return np.array([*truth["object_position"], np.sin(turn), np.cos(turn)], np.float32)
+        if self.cfg.base is not None:
+            at = self._base_qpos
+            truth["base_position"] = data.qpos[at : at + 3].copy()
+            truth["base_quaternion"] = data.qpos[at + 3 : at + 7].copy()
+            truth["base_yaw"] = yaw_of(truth["base_quaternion"])
+        goal = goals.goal_of(self.cfg, truth)
+        where = None if goal is None else np.array([*goal.centre_m, goal.surface_m])
+        return {**truth, "goal_position": where}
 
     def _find_parts(self) -> None:
         model = self.model
         self._joints = np.array([model.joint(name).qposadr[0] for name in JOINTS])
         self._object_qpos = int(model.joint("object").qposadr[0])
-        self._object_geom = model.geom("object").id
+        self._size = np.array(self._here.object.half_size_m)
+        if self.cfg.base is not None:
+            self._base_qpos = int(model.joint(BASE).qposadr[0])
         self._tip = model.site(robot.TIP).id
-        bodies = model.geom_bodyid
-        jaws = (model.body(robot.STATIC_JAW).id, model.body(robot.MOVING_JAW).id)
-        self._jaw_of = np.where(bodies == jaws[0], 1, np.where(bodies == jaws[1], 2, 0))
+        self._contacts = Contacts(model)
 
 
-def privileged_channels(cfg: SceneCfg) -> tuple[Channel, ...]:
-    """The object's pose as openly named channels: position, and yaw up to its symmetry."""
-    name, times = cfg.object.name, cfg.object.symmetry
-    place = tuple(Channel(f"{name}.{axis}", "m") for axis in "xyz")
-    turn = tuple(
-        Channel(f"{name}.{function}{times}yaw", "1", -1.0, 1.0) for function in ("sin", "cos")
-    )
-    return place + turn
+def _put(data: mujoco.MjData, state: NDArray[np.float64]) -> None:
+    """Everything where `state` (Q,) says, as far as pictures show it: nothing moves."""
+    data.qpos[:] = state
+    mujoco.mj_kinematics(data.model, data)
+    mujoco.mj_camlight(data.model, data)
 
 
 def _warn_nobody() -> None:
@@ -223,23 +319,7 @@ def _warn_nobody() -> None:
     mujoco.set_mju_user_warning(lambda message: None)
 
 
-def _chosen(cfg: SceneCfg, cameras: bool | tuple[str, ...]) -> tuple[CameraCfg, ...]:
-    if isinstance(cameras, bool):
-        return cfg.cameras if cameras else ()
-    known = {camera.name: camera for camera in cfg.cameras}
-    for name in cameras:
-        if name not in known:
-            raise ContractError(
-                f"no camera {name!r}. This scene has: {', '.join(known) or 'none'}."
-            )
-    return tuple(known[name] for name in cameras)
-
-
-def _goal(cfg: SceneCfg) -> NDArray[np.float64] | None:
-    return None if cfg.tray is None else np.array([*cfg.tray.centre_m, cfg.tray.floor_m])
-
-
-def _yaw(quaternion: NDArray[np.float64]) -> float:
+def yaw_of(quaternion: NDArray[np.float64]) -> float:
     """The heading of the object's x axis in the plane, rad, from w x y z."""
     w, x, y, z = quaternion
     return float(np.arctan2(2 * (w * z + x * y), 1 - 2 * (y * y + z * z)))

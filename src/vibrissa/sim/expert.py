@@ -1,5 +1,7 @@
 """The scripted expert: hover, turn the wrist to the object, descend, close, lift, carry, release.
 
+Into a tray it drops; elsewhere it lowers what it carries, lets go, and moves aside before it rises.
+
 One strategy, and never a nudge: a policy cannot infer from pictures why one demonstration pushed
 the brick and the next one did not. Variety lies in the approach (heights, speeds, places), drawn
 anew for every episode, and in noise on what is sent, from which the next plan recovers.
@@ -10,84 +12,51 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from vibrissa.control.pilots import Unasking
 from vibrissa.core.episode import Decision, Observation
 from vibrissa.core.errors import ArmFault
 from vibrissa.core.units import GRIPPER, HIGH_RAD, LOW_RAD
-from vibrissa.sim.reach import ARM, Pose, Reach, jaw_direction
+from vibrissa.sim.goals import goal_of
+from vibrissa.sim.grasp import CLEAR_AGAIN_M, Grasps, Grip, Joints, Style, facing
+from vibrissa.sim.judge import holds
+from vibrissa.sim.placing import OVER_M, Placing
+from vibrissa.sim.reach import ARM, Pose, Reach
 from vibrissa.sim.scene import SceneCfg
 
 Phase = Literal[
-    "rise", "hover", "descend", "close", "lift", "carry", "release", "retreat", "rest", "give up"
+    "rise",
+    "hover",
+    "descend",
+    "close",
+    "lift",
+    "carry",
+    "lower",
+    "release",
+    "retreat",
+    "rest",
+    "give up",
 ]
-Joints = NDArray[np.float64]
-
+# Servos softer than this sag by more than a degree with the arm stretched out (1 N m): they are
+# aimed that much higher. Stiffer ones need no such help.
+SOFT_NM_RAD = 50.0
 OPEN_RAD, CLOSED_RAD = 0.75, 0.0
-PAD_M = 0.0079  # from the gripper's middle to the static pad's face
-# Between that pad and the object, before the jaws close: room for a learner to err; less of it when
-# a grasp has failed, and where an edge is near because the jaws are tilted against the object.
-CLEAR_M, CLEAR_AGAIN_M, CLEAR_EDGE_M = 0.010, 0.004, 0.0025
-FINGER_M, FINGER_HALF_M = 0.0064, 0.0062  # the fingers end this far below the tip; half their width
-FLOOR_M = 0.003  # and stay this far above the table
 SAFE_M = 0.05  # below this height of the tip the arm rises before it goes sideways
 SLIPPED_M, SLIPPED_RAD = 0.010, 0.20  # an object that moved this much is approached again
 STIRRED_M, STIRRED_RAD = 0.002, 0.03  # one that moved this much needs a new grasp
-NEAR: tuple[Phase, ...] = ("descend", "close")  # where there are millimetres to spare, not more,
-NEAR_NOISE = 0.3  # this share of the noise is added
+# Where there are millimetres to spare, not more, only this share of the noise is added.
+NEAR: tuple[Phase, ...] = ("descend", "close", "lower")
+NEAR_NOISE = 0.3
+ASIDE_M = 0.006  # the static jaw moves this far off what it has put down
 CARRIED_M = 0.030  # an object farther from the tip than this beyond its own size was lost
 
 
-@dataclass(frozen=True)
-class Style:
-    """What varies from one episode to the next; all lengths in m."""
-
-    hover_m: float
-    aside_m: tuple[float, float]
-    along_m: float
-    lift_m: float
-    drop_m: float
-    drop_aside_m: tuple[float, float]
-    rad_s: float
-    clear_m: float = CLEAR_M
-
-    @staticmethod
-    def draw(rng: np.random.Generator, amount: float) -> Style:
-        """`amount` 0 is always the same approach, 1 the usual variety."""
-
-        def about(middle: float, spread: float) -> float:
-            return float(middle + amount * rng.uniform(-spread, spread))
-
-        return Style(
-            hover_m=about(0.055, 0.010),
-            aside_m=(about(0, 0.006), about(0, 0.006)),
-            along_m=about(0, 0.004),
-            lift_m=about(0.070, 0.008),
-            drop_m=about(0.065, 0.006),
-            drop_aside_m=(about(0, 0.012), about(0, 0.012)),
-            rad_s=about(1.6, 0.25),
-        )
-
-
-@dataclass(frozen=True)
-class Grip:
-    """A chosen grasp: the tilt, the heading of the jaws, and where the object was then."""
-
-    tilt_rad: float
-    heading_rad: float
-    place: NDArray[np.float64]  # (3,)
-    yaw_rad: float
-    half_m: float  # of the object, in the direction in which the jaws open
-    hovering: Joints  # (5,) the arm's joints above it
-
-
 class Expert(Unasking):
-    """A pilot that reads the simulator's truth and solves `pick-place` and `lift`.
+    """A pilot that reads the simulator's truth and solves every task of `sim.tasks`.
 
     action_noise_rad: standard deviation of what is added to every sent target, so that
     demonstrations show how to come back. variety: see `Style.draw`. Whatever the arm is doing
@@ -100,7 +69,8 @@ class Expert(Unasking):
         self._cfg, self._seed = cfg, seed
         self._noise_rad, self._variety = action_noise_rad, variety
         self._reach = Reach(cfg.servo, cfg.contact)
-        self._half = cfg.object.half_size_m
+        self._is_soft = bool(cfg.servo.each("kp").min() < SOFT_NM_RAD)
+        self._measure(cfg.object.half_size_m)
         self.reset(0)
 
     def reset(self, seed: int) -> None:
@@ -120,28 +90,41 @@ class Expert(Unasking):
     def decide(self, observation: Observation) -> Decision:
         truth = observation.truth
         if self._phase is None:
-            self._at = observation.state.astype(np.float64)
+            self._measure(tuple(truth["object_half_size_m"].tolist()))
+            self._at = self._cfg.servo.joints(observation.state.astype(np.float64))
             self._enter("lift" if truth["grasped"] else "rise", truth)
         elif self._is_lost(truth):
-            self._at = observation.state.astype(np.float64)
+            self._at = self._cfg.servo.joints(observation.state.astype(np.float64))
             self._enter("rise", truth)
         while not self._path:
             self._enter(self._next(truth), truth)
         self._at = self._path.popleft()
-        noise = self._noise_rad * (NEAR_NOISE if self._phase in NEAR else 1.0)
-        action = self._at + self._rng.normal(0.0, 1.0, 6) * noise
+        beside = self._placing.careful and self._phase in ("release", "retreat")
+        near = beside or self._phase in NEAR
+        noise = self._noise_rad * (NEAR_NOISE if near else 1.0)
+        aim = self._at + self._rng.normal(0.0, 1.0, 6) * noise
+        if self._is_soft:
+            aim = self._reach.against_gravity(aim)
+        action = self._cfg.servo.readings(aim)
         return Decision(np.clip(action, LOW_RAD, HIGH_RAD).astype(np.float32), "script")
+
+    def _measure(self, half_size_m: tuple[float, float, float]) -> None:
+        """What depends on the object's size, which may differ from one episode to the next."""
+        thing = replace(self._cfg.object, half_size_m=half_size_m)
+        self._grasps = Grasps(thing, self._reach)
+        self._placing = Placing(replace(self._cfg, object=thing), self._reach)
 
     def _next(self, truth: Any) -> Phase:
         """What follows the phase that has just been played to its end."""
-        goal = self._cfg.tray is not None
+        goal, careful = self._placing.has_goal, self._placing.careful
         follows: dict[Phase, Phase] = {
             "rise": "hover",
             "hover": "descend",
             "descend": "close",
             "close": "lift" if truth["grasped"] else "rise",
             "lift": ("carry" if goal else "rest") if truth["grasped"] else "rise",
-            "carry": "release",
+            "carry": "lower" if careful else "release",
+            "lower": "release",
             "release": "retreat",
             "retreat": "rest" if self._is_delivered(truth) else "rise",
             "rest": "rest",
@@ -153,9 +136,10 @@ class Expert(Unasking):
         """Whether the object is no longer where this phase needs it."""
         if self._phase == "descend":
             return self._has_moved(truth, SLIPPED_M, SLIPPED_RAD)
-        if self._phase in ("lift", "carry") or (self._phase == "rest" and self._cfg.tray is None):
+        shown = self._phase == "rest" and not self._placing.has_goal
+        if self._phase in ("lift", "carry", "lower") or shown:
             away = np.linalg.norm(truth["object_position"] - truth["tip_position"])
-            return not truth["touching"] or bool(away > CARRIED_M + self._half[0])
+            return not truth["touching"] or bool(away > CARRIED_M + self._grasps.half_m[0])
         return False
 
     def _has_moved(self, truth: Any, most_m: float, most_rad: float) -> bool:
@@ -167,11 +151,13 @@ class Expert(Unasking):
         return bool(moved > most_m or abs(turned) > most_rad)
 
     def _is_delivered(self, truth: Any) -> bool:
-        tray = self._cfg.tray
-        if tray is None:
+        goal = goal_of(self._cfg, truth)
+        if goal is None:
             return False
-        away = np.abs(truth["object_position"][:2] - tray.centre_m)
-        return bool(np.all(away < tray.half_m))
+        inside = bool(np.all(np.abs(goal.offset(truth["object_position"])) < goal.half_m))
+        if not self._placing.careful or self._cfg.rules is None:
+            return inside
+        return inside and holds(self._cfg, self._cfg.rules.success, truth)
 
     def _enter(self, phase: Phase, truth: Any) -> None:
         self._phase = phase
@@ -182,6 +168,7 @@ class Expert(Unasking):
             "close": self._close,
             "lift": self._lift,
             "carry": self._carry,
+            "lower": self._lower,
             "release": self._release,
             "retreat": self._retreat,
             "rest": self._rest,
@@ -238,20 +225,30 @@ class Expert(Unasking):
 
     def _lift(self, truth: Any) -> None:
         tip = truth["tip_position"]
-        height = self._style.lift_m + (0.045 if self._cfg.tray is None else 0.0)
+        height = self._placing.lift_m(self._style, truth)
         for share in (0.5, 1.0):
             z = tip[2] + share * max(height - tip[2], 0.0)
             pose = self._held_pose((tip[0], tip[1], z), truth)
             self._go(np.append(self._solve(pose, self._end), CLOSED_RAD))
 
     def _carry(self, truth: Any) -> None:
-        tray = self._cfg.tray
-        assert tray is not None
-        x, y = np.add(tray.centre_m, self._style.drop_aside_m)
-        pose = self._held_pose((float(x), float(y), self._style.drop_m), truth)
-        q = self._solve(pose, self._guess_at(x, y))
+        held = self._held_pose((0.0, 0.0, 0.0), truth)
+        if self._placing.careful:
+            q = self._placing.lower(truth, self._style, self._end, held, OVER_M)
+        else:
+            pose = self._placing.drop(self._style, held)
+            x, y, _ = pose.position_m
+            q = self._solve(pose, facing(x, y, float(self._end[4])))
         self._go(np.append(q, CLOSED_RAD))
         self._stay(0.15)
+
+    def _lower(self, truth: Any) -> None:
+        """Straight down in two pieces, from where the object really hangs."""
+        held, told = self._held_pose((0.0, 0.0, 0.0), truth), self._end
+        for share in (0.4, 0.0):
+            q = self._placing.lower(truth, self._style, told, held, share * OVER_M)
+            self._go(np.append(q, CLOSED_RAD), slow=2.0)
+        self._stay(0.2)
 
     def _release(self, truth: Any) -> None:
         opened = self._end.copy()
@@ -259,8 +256,13 @@ class Expert(Unasking):
         self._go(opened)
 
     def _retreat(self, truth: Any) -> None:
-        tip = truth["tip_position"]
-        pose = self._held_pose((tip[0], tip[1], tip[2] + 0.03), truth)
+        """Up; from what stands free first aside, so that the static jaw does not drag it along."""
+        x, y, z = truth["tip_position"]
+        if self._placing.careful:
+            x, y, _ = truth["tip_position"] - ASIDE_M * truth["tip_rotation"][:, 0]
+            aside = self._held_pose((float(x), float(y), float(z)), truth)
+            self._go(np.append(self._solve(aside, self._end), OPEN_RAD), slow=2.0)
+        pose = self._held_pose((float(x), float(y), float(z + 0.03)), truth)
         self._go(np.append(self._solve(pose, self._end), OPEN_RAD))
         self._stay(0.3)
 
@@ -268,36 +270,10 @@ class Expert(Unasking):
         self._stay(0.5)
 
     def _choose_grip(self, truth: Any) -> Grip | None:
-        """Across the object's short side, with the least tilt, then the least roll."""
-        turns = self._cfg.object.symmetry
-        ways = [self._way_to_grip(truth, 2 * np.pi * k / turns) for k in range(turns)]
-        within = [way for way in ways if way is not None]
-        return min(within, key=lambda way: way[0])[1] if within else None
-
-    def _way_to_grip(self, truth: Any, turned: float) -> tuple[tuple[float, float], Grip] | None:
-        """A grasp with the wrist turned so (rad), and its cost; None where it is out of reach."""
-        place, yaw = truth["object_position"].copy(), truth["object_yaw"]
-        grip = Grip(0.0, yaw + np.pi / 2 + turned, place, yaw, self._half[1], np.zeros(ARM))
-        poses = [self._grasp_pose(grip, height) for height in (self._style.hover_m, 0.0)]
-        found = self._reach.least_tilt(poses, self._first_guess(truth))
-        if found is None:
-            return None
-        tilt, (hovering, q) = found
-        opens = np.abs(jaw_direction(tilt, float(q[0]), grip.heading_rad))
-        half_m = float(opens @ (self._half[1], self._half[0], self._half[2]))
-        cost = (abs(tilt) + math.acos(min(1.0, opens[0])), abs(float(q[4])))
-        return cost, replace(grip, tilt_rad=tilt, half_m=half_m, hovering=hovering)
+        return self._grasps.choose(truth, self._style, float(self._end[4]))
 
     def _grasp_pose(self, grip: Grip, above_m: float) -> Pose:
-        """The jaws round the object, or `above_m` higher; the static pad keeps its clearance."""
-        along = grip.yaw_rad
-        x, y = grip.place[:2] + self._style.along_m * np.array([np.cos(along), np.sin(along)])
-        below = FINGER_M * np.cos(grip.tilt_rad) + FINGER_HALF_M * abs(np.sin(grip.tilt_rad))
-        z = max(float(grip.place[2]), float(below) + FLOOR_M)
-        across = max(self._half[1] + self._style.clear_m, grip.half_m + CLEAR_EDGE_M) - PAD_M
-        return Pose(
-            (float(x), float(y), z + above_m), grip.tilt_rad, grip.heading_rad, across_m=across
-        )
+        return self._grasps.pose(grip, self._style, above_m)
 
     def _held_pose(self, tip_m: tuple[float, float, float], truth: Any) -> Pose:
         """The tip at `tip_m`, tilted and rolled as it is now."""
@@ -316,14 +292,6 @@ class Expert(Unasking):
         if found is None:
             raise ArmFault(f"the tip cannot reach {np.round(pose.position_m, 3).tolist()} m.")
         return found[1][0]
-
-    def _first_guess(self, truth: Any) -> Joints:
-        return self._guess_at(*truth["object_position"][:2])
-
-    def _guess_at(self, x: float, y: float) -> Joints:
-        """A bent arm that faces (x, y): from here Newton's steps find their way."""
-        pan = -np.arctan2(y, x - 0.0388)  # the shoulder's axis stands 39 mm before the base
-        return np.array([pan, -0.3, 0.5, 1.2, self._end[4], 0.0])
 
     @property
     def _end(self) -> Joints:
@@ -346,4 +314,4 @@ class Expert(Unasking):
 
 def _wrap(angle: float, symmetry: int) -> float:
     """`angle` (rad) brought next to 0, for a thing that looks the same after 1/symmetry turn."""
-    return math.remainder(angle, 2 * math.pi / symmetry)
+    return math.remainder(angle, 2 * math.pi / symmetry) if symmetry else 0.0

@@ -1,19 +1,22 @@
 """The SO-101's shape in few triangles: made once from the model's STL files, then kept.
 
 The model has 322,000 triangles, and a software renderer pays for each of them whatever the size
-of the picture. Corners closer than a millimetre are made one (the screw holes and their threads
-would otherwise stop the rest), then edges are collapsed by quadric error (Garland and Heckbert
-1997). The jaws, which fill the wrist camera's picture, keep more than the motors, which hide
-inside the links.
+of the picture. Corners that are close to each other are made one (the screw holes and their
+threads would otherwise stop the rest), then edges are collapsed by quadric error (Garland and
+Heckbert 1997): of all parts of a `Group` together, so that triangles stay where the shape needs
+them. `runs/mesh_fidelity.py` compares the silhouettes.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import importlib.util
 import os
 import tempfile
 import zipfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -23,16 +26,25 @@ from vibrissa.core.errors import ArmFault
 
 Mesh = tuple[NDArray[np.float32], NDArray[np.int32]]  # vertices (V, 3) m, faces (F, 3)
 
-GRID_M = 0.001
-FACES = 700  # triangles kept of a part that is not named below
-FACES_OF = {
-    "moving_jaw_so101_v1": 1800,
-    "wrist_roll_follower_so101_v1": 1800,
-    "sts3215_03a_v1": 250,
-    "sts3215_03a_no_horn_v1": 250,
-    "waveshare_mounting_plate_so101_v2": 300,
-    "base_motor_holder_so101_v1": 500,
-}
+
+@dataclass(frozen=True)
+class Group:
+    """Parts that share a number of triangles.
+
+    eagerness: edges are collapsed in passes, whose allowed error grows with its power; the lower,
+    the nearer to cheapest first, and at some number of triangles it stops by itself.
+    """
+
+    grid_m: float  # corners that share a cell of this size are made one
+    faces: int
+    eagerness: float
+
+
+# The jaws fill the wrist camera's picture, a third of a millimetre a pixel; the rest is seen from
+# above, a millimetre a pixel. A new group has another digest, and so another cache.
+JAWS = Group(grid_m=0.0015, faces=1700, eagerness=1.5)
+REST = Group(grid_m=0.002, faces=4000, eagerness=2.5)
+_JAWS = ("moving_jaw_so101_v1", "wrist_roll_follower_so101_v1")
 
 
 def model_folder() -> Path:
@@ -48,14 +60,31 @@ def light(cache: Path | None = None) -> dict[str, Mesh]:
 
     A cache that cannot be written is done without: the meshes are then made afresh (a second).
     """
-    folder = cache or cache_folder()
-    file = folder / f"so101-{_digest()}.npz"
+    return made_once("so101", digest(), _light, cache)
+
+
+def made_once(
+    name: str, mark: str, make: Callable[[], dict[str, Mesh]], cache: Path | None = None
+) -> dict[str, Mesh]:
+    """What `make` gives, from the file of this name and mark in the cache if it is there."""
+    file = (cache or cache_folder()) / f"{name}-{mark}.npz"
     kept = _read(file)
     if kept:
         return kept
-    made = {path.stem: _simplify(read_stl(path), _wanted(path.stem)) for path in _stls()}
+    made = make()
     _write(file, made)
     return made
+
+
+def _light() -> dict[str, Mesh]:
+    whole = {path.stem: read_stl(path) for path in _stls()}
+    return {
+        name: mesh
+        for group in (JAWS, REST)
+        for name, mesh in simplify(
+            {name: mesh for name, mesh in whole.items() if _group(name) is group}, group
+        ).items()
+    }
 
 
 def cache_folder() -> Path:
@@ -91,29 +120,44 @@ def cluster(mesh: Mesh, grid_m: float) -> Mesh:
     return centres, faces[np.sort(first)].astype(np.int32)
 
 
+def simplify(parts: Mapping[str, Mesh], group: Group) -> dict[str, Mesh]:
+    """The parts with about `group.faces` triangles in all, each where its error costs most."""
+    import fast_simplification  # slow to import, and needed once in a machine's life
+
+    coarse = [cluster(mesh, group.grid_m) for mesh in parts.values()]
+    starts = np.cumsum([0, *(len(vertices) for vertices, _ in coarse)])
+    # Side by side, a metre apart: no edge joins two of them, so each stays whole.
+    apart = [vertices + [float(i), 0.0, 0.0] for i, (vertices, _) in enumerate(coarse)]
+    faces = [mesh[1] + start for mesh, start in zip(coarse, starts[:-1], strict=True)]
+    made_of = fast_simplification.simplify(
+        np.concatenate(apart).astype(np.float64),
+        np.concatenate(faces).astype(np.int32),
+        target_count=group.faces,
+        agg=group.eagerness,
+    )
+    vertices, triangles = made_of[0], made_of[1]
+    place = np.round(vertices[triangles[:, 0], 0]).astype(int)  # of every triangle: its part
+    made = {}
+    for i, name in enumerate(parts):
+        used, mine = np.unique(triangles[place == i], return_inverse=True)
+        back = vertices[used] - [float(i), 0.0, 0.0]
+        made[name] = (back.astype(np.float32), mine.reshape(-1, 3).astype(np.int32))
+    return made
+
+
 def _stls() -> list[Path]:
     return sorted((model_folder() / "assets").glob("*.stl"))
 
 
-def _wanted(name: str) -> int:
-    return FACES_OF.get(name, FACES)
+def _group(name: str) -> Group:
+    return JAWS if name in _JAWS else REST
 
 
-def _simplify(mesh: Mesh, faces: int) -> Mesh:
-    import fast_simplification  # slow to import, and needed once in a machine's life
-
-    vertices, triangles = cluster(mesh, GRID_M)
-    if len(triangles) <= faces:
-        return vertices, triangles
-    simpler = fast_simplification.simplify(
-        vertices.astype(np.float64), triangles, target_reduction=1 - faces / len(triangles)
-    )
-    return simpler[0].astype(np.float32), simpler[1].astype(np.int32)
-
-
-def _digest() -> str:
+def digest() -> str:
     """Changes with the model's files and with the numbers above."""
-    told = [GRID_M, *((path.name, path.stat().st_size, _wanted(path.stem)) for path in _stls())]
+    told = [
+        (path.name, path.stat().st_size, dataclasses.astuple(_group(path.stem))) for path in _stls()
+    ]
     return hashlib.sha256(repr(told).encode()).hexdigest()[:12]
 
 

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from vibrissa.core.units import HIGH_RAD, LOW_RAD
 from vibrissa.sim import robot
 from vibrissa.sim.gl import mujoco
-from vibrissa.sim.scene import ContactCfg, ServoCfg
+from vibrissa.sim.scene import ContactCfg
+from vibrissa.sim.servo import ServoCfg
 
 ARM = 5  # joints before the gripper
 CLOSE_M, CLOSE_RAD = 2e-4, 2e-3
@@ -50,7 +51,7 @@ class Reach:
         self._data = mujoco.MjData(self._model)
         self._body = self._model.body(robot.STATIC_JAW).id
         self._tip_local = self._model.site(robot.TIP).pos.copy()
-        self._kp = servo.kp
+        self._kp = servo.each("kp")
         self._jac_p, self._jac_r = np.zeros((3, self._model.nv)), np.zeros((3, self._model.nv))
 
     def solve(self, pose: Pose, guess: NDArray[np.floating]) -> NDArray[np.float64] | None:
@@ -84,6 +85,13 @@ class Reach:
             else:
                 return float(tilt), found
         return None
+
+    def hand(self, q: NDArray[np.floating]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Where (3,) the tip is and how (3, 3) it is turned when the joints (5,) are at `q`."""
+        self._data.qpos[:ARM] = q[:ARM]
+        mujoco.mj_kinematics(self._model, self._data)
+        rotation = self._data.xmat[self._body].reshape(3, 3).copy()
+        return self._data.xpos[self._body] + rotation @ self._tip_local, rotation
 
     def against_gravity(self, q: NDArray[np.floating]) -> NDArray[np.float64]:
         """The targets (6,) at which servos that sag under gravity stand at `q` (6,)."""

@@ -12,17 +12,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vibrissa.core.units import JOINTS
-from vibrissa.sim import meshes
+from vibrissa.sim import meshes, shell
 from vibrissa.sim.gl import mujoco
 
 if TYPE_CHECKING:
-    from vibrissa.sim.scene import ContactCfg, ServoCfg
+    from vibrissa.sim.scene import ContactCfg
+    from vibrissa.sim.servo import ServoCfg
 
 MODEL = "so101_new_calib"
 WORLD, ROBOT = 1, 2  # collision bits: the robot meets the world and the object, not itself
 STATIC_PAD, MOVING_PAD = "static_pad", "moving_pad"
+PRINTED_RGB = (1.0, 0.82, 0.12)  # of the model's printed parts; its servos are black
 TIP = "tip"  # site: between the pads' lower ends when the jaws are closed
 STATIC_JAW, MOVING_JAW = "gripper", "moving_jaw_so101_v1"  # the model's body names
+BASE = "base"  # the body that all links hang on
+# Groups of what is seen: the arm is left out of pictures whose frame it is not in.
+ARM_GROUP, HAND_GROUP = 1, 2
+_ARM_LINKS = ("base", "shoulder", "upper_arm", "lower_arm")
 
 _PAD_HALF_M = (0.003, 0.0062, 0.0132)
 _TIP_M = (0.0, 0.0, -0.098)  # in the gripper's frame; the fingers end at z = -0.1044
@@ -46,21 +52,37 @@ def so101(servo: ServoCfg, contact: ContactCfg, *, full_meshes: bool = False) ->
 
 def _dress(spec: Any, full_meshes: bool) -> None:
     """Drop the collision shapes; unless `full_meshes`, wear light ones, one a link and colour."""
-    worn: dict[tuple[str, str], list[meshes.Mesh]] = {}
-    light = {} if full_meshes else meshes.light()
+    seen = [g for g in spec.geoms if g.type == mujoco.mjtGeom.mjGEOM_MESH and _is_visual(g)]
+    worn = {} if full_meshes else meshes.made_once("so101-shell", _mark(), lambda: _shells(seen))
     for geom in list(spec.geoms):
-        if geom.type != mujoco.mjtGeom.mjGEOM_MESH or not _is_visual(geom):
-            spec.delete(geom)
-        elif not full_meshes:
-            part = _placed(light[geom.meshname], geom.pos, geom.quat)
-            worn.setdefault((geom.parent.name, geom.material), []).append(part)
+        if not full_meshes or geom not in seen:
             spec.delete(geom)
     if full_meshes:
         return
     for mesh in list(spec.meshes):
         spec.delete(mesh)
-    for index, ((body, material), parts) in enumerate(worn.items()):
-        _add_mesh(spec, f"part_{index}", body, material, _merged(parts))
+    for index, (name, mesh) in enumerate(worn.items()):
+        body, material = name.split("|")
+        _add_mesh(spec, f"part_{index}", body, material, mesh)
+
+
+def _shells(seen: list[Any]) -> dict[str, meshes.Mesh]:
+    """What can be seen of each link, in its frame, by "body|material"."""
+    light = meshes.light()
+    placed = [_placed(light[geom.meshname], geom.pos, geom.quat) for geom in seen]
+    worn: dict[str, list[meshes.Mesh]] = {}
+    for body in dict.fromkeys(geom.parent.name for geom in seen):
+        mine = [i for i, geom in enumerate(seen) if geom.parent.name == body]
+        shown = shell.seen_from_outside([placed[i] for i in mine])
+        for i, part in zip(mine, shown, strict=True):
+            worn.setdefault(f"{body}|{seen[i].material}", []).append(part)
+    merged = {name: _merged(parts) for name, parts in worn.items()}
+    return {name: mesh for name, mesh in merged.items() if len(mesh[1])}
+
+
+def _mark() -> str:
+    """Changes with the light meshes and with how the shell is looked for."""
+    return f"{meshes.digest()}-{shell.DIRECTIONS}"
 
 
 def _is_visual(geom: Any) -> bool:
@@ -89,18 +111,24 @@ def _add_mesh(spec: Any, name: str, body: str, material: str, mesh: meshes.Mesh)
         material=material,
         contype=0,
         conaffinity=0,
-        group=2,
+        group=ARM_GROUP if body in _ARM_LINKS else HAND_GROUP,
         mass=0,
     )
 
 
 def _tune_servos(spec: Any, servo: ServoCfg) -> None:
-    for name in JOINTS:
-        actuator = spec.actuator(name)
-        actuator.gainprm[0] = servo.kp
-        actuator.biasprm[1] = -servo.kp
-        actuator.biasprm[2] = -servo.kv
-        actuator.forcerange = (-servo.force_nm, servo.force_nm)
+    for i, name in enumerate(JOINTS):
+        actuator, joint = spec.actuator(name), spec.joint(name)
+        kp, most = servo.each("kp")[i], servo.each("force_nm")[i]
+        actuator.gainprm[0] = kp
+        actuator.biasprm[1] = -kp
+        actuator.biasprm[2] = -servo.each("kv")[i]
+        actuator.forcerange = (-most, most)
+        joint.damping[0] = servo.each("damping")[i]
+        joint.frictionloss = servo.each("friction_nm")[i]
+        joint.armature = servo.each("armature")[i]
+        if not servo.reads_true:  # the real arm's ends are where its own readings end
+            joint.range = actuator.ctrlrange = servo.ends()[:, i]
 
 
 def _add_contacts(spec: Any, contact: ContactCfg) -> None:

@@ -65,12 +65,16 @@ def _facts(told: Description) -> Table:
         f"{told.episodes} of {lengths.shortest} to {lengths.longest} frames (median "
         f"{lengths.median:g}), {told.frames} frames, {told.duration_s / 60:.1f} min",
     )
+    if told.origin:
+        table.add_row("origin", told.origin)
     table.add_row("tasks", "; ".join(told.tasks[:3]) + _more(len(told.tasks) - 3))
     if told.outcomes:
         counts = ", ".join(f"{n} {reason}" for reason, n in sorted(told.outcomes.items()))
         table.add_row("outcomes", counts)
     for camera in told.cameras:
-        table.add_row("camera", f"{camera.name}  {camera.width} x {camera.height}  {camera.stored}")
+        size = f"{camera.width} x {camera.height}"
+        kind = "depth (m)" if camera.depth else "camera"
+        table.add_row(kind, f"{camera.name}  {size}  {camera.stored}")
     for feature in told.features:
         if feature.dtype not in ("video", "image") and feature.name not in BOOKKEEPING:
             shape = " x ".join(map(str, feature.shape))
