@@ -13,11 +13,14 @@ import vibrissa
 
 ROOT = Path(vibrissa.__file__).parent
 FLOOR = {"core": 0, "control": 1, "sim": 2, "data": 2, "learn": 2, "show": 2, "machine": 2}
-FLOOR |= {"bench": 3, "commands": 4, "cli": 5}
+FLOOR |= {"real": 2, "bench": 3, "twin": 3, "commands": 4, "cli": 5}
 # Which rooms may import the heavy libraries; a file may be named where a whole room may not.
 ALLOWED = {
-    "lerobot": ("data/", "learn/"),
-    "mujoco": ("sim/",),
+    "lerobot": ("data/", "learn/", "real/"),
+    "mujoco": ("sim/", "twin/"),
+    "rerun": ("show/",),
+    "pygame": ("real/",),
+    "zmq": ("real/", "twin/"),
     "torch": ("learn/", "data/loader.py"),
     "gymnasium": (),
 }

@@ -17,6 +17,10 @@ SOURCES: tuple[Source, ...] = ("policy", "human", "script")
 # Of a camera: (H, W, 3) uint8 RGB, or (H, W) float32 m of one whose contract says depth.
 Picture = NDArray[np.uint8] | NDArray[np.float32]
 Reason = Literal["success", "failure", "timeout", "aborted", "fault"]
+# Of one picture. late: older than two of the camera's own frames; missing: none could be had, and
+# what stands in its place is the last one, or black.
+Health = Literal["ok", "black", "frozen", "overexposed", "late", "missing"]
+HEALTHS: tuple[Health, ...] = ("ok", "black", "frozen", "overexposed", "late", "missing")
 
 
 class LazyImages(Mapping[str, Picture]):
@@ -57,9 +61,12 @@ class Observation:
 
     state: (S,) float32, rad for an SO-101. privileged: (P,) float32, empty unless the contract
     declares it. images: name → `Picture`, made on demand. captured_s: name → capture
-    time on the arm's clock. history: earlier observations, oldest first, as many as the pilot
-    asked for. truth: simulation only, for judges and whiskers; no policy may read it. sim_state:
-    (Q,) float64, simulation only: where everything is, enough to draw this tick again.
+    time on the arm's clock, the one of `time_s`. sequence: name → the camera's own count of its
+    frames; two equal ones are one frame seen twice. health: name → what is wrong with the
+    picture; a camera without an entry is well. history: earlier observations, oldest first, as
+    many as the pilot asked for. truth: simulation only, for judges and whiskers; no policy may
+    read it. sim_state: (Q,) float64, simulation only: where everything is, enough to draw this
+    tick again.
     """
 
     tick: int
@@ -68,6 +75,8 @@ class Observation:
     privileged: NDArray[np.float32] = field(default_factory=lambda: np.zeros(0, np.float32))
     images: Mapping[str, Picture] = field(default_factory=dict)
     captured_s: Mapping[str, float] = field(default_factory=dict)
+    sequence: Mapping[str, int] = field(default_factory=dict)
+    health: Mapping[str, Health] = field(default_factory=dict)
     history: tuple[Observation, ...] = ()
     truth: Mapping[str, Any] = field(default_factory=dict)
     sim_state: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
