@@ -11,7 +11,7 @@ import pytest
 
 from vibrissa.core.errors import UsageError
 from vibrissa.sim.goals import TrayCfg
-from vibrissa.sim.marked import Lines, read_marked
+from vibrissa.control.marked import Lines, read_marked
 from vibrissa.sim.scene import SceneCfg, build
 from vibrissa.sim.task_checks import check_task
 from vibrissa.sim.task_file import load_task, shipped

@@ -12,7 +12,7 @@ import numpy as np
 
 from vibrissa.core.errors import UsageError
 from vibrissa.sim.goals import BaseCfg, SiteCfg, SpawnCfg, TrayCfg, ZoneCfg
-from vibrissa.sim.marked import Lines, Marked
+from vibrissa.control.marked import Lines, Marked
 from vibrissa.sim.scene import ObjectCfg
 from vibrissa.sim.solid import read_solid
 

@@ -99,6 +99,12 @@ class Marked:
             raise self.error(f"{what} must be text, not {self._told()}.")
         return self._value().strip()
 
+    def word(self, what: str) -> str:
+        """Text that may look like a number: an id, a serial number."""
+        if self._kind() not in (_TEXT, _NUMBER) or not self._value().strip():
+            raise self.error(f"{what} must be text, not {self._told()}.")
+        return self._value().strip()
+
     def choice(self, what: str, options: Iterable[str]) -> str:
         """One of some words."""
         known = list(options)
