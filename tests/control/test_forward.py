@@ -76,7 +76,7 @@ def test_slow_buses_make_fewer_passes_and_no_late_tick() -> None:
             assert time.s == pytest.approx(tick / 30)
     assert 30 < len(arm.log) < 70
     told = forwarder.told()
-    assert told.pass_p50_s == pytest.approx(0.012)
+    assert told.pass_p50_s == pytest.approx(0.012, rel=0.05)
     assert told.gap_most_s < 1 / 30
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vibrissa.control.clock import Clock
+from vibrissa.control.meter import Laps
 from vibrissa.control.rollout import Answer, Rollout, rollout
 from vibrissa.core.episode import Episode, Observation
 from vibrissa.core.errors import PolicyFault, UsageError, VibrissaError
@@ -35,11 +36,12 @@ def run_episode(
     seed: int = 0,
     policy: Policy | None = None,
     clock: Clock | None = None,
+    laps: Laps | None = None,
 ) -> Episode:
     """One episode from start to end; inference happens within the tick that asks for it."""
 
     def start(_slot: int, seed: int) -> Rollout:
-        return rollout(arm, pilot, task, observers, seed=seed, clock=clock)
+        return rollout(arm, pilot, task, observers, seed=seed, clock=clock, laps=laps)
 
     result = next(run_many([seed], start, policy)).result
     if isinstance(result, VibrissaError):

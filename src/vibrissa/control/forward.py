@@ -8,7 +8,6 @@ sent on it; what was sent in between is motion, not data.
 from __future__ import annotations
 
 import time
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
@@ -17,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vibrissa.control.limits import step
+from vibrissa.control.meter import Spread
 from vibrissa.control.pilots import Unasking
 from vibrissa.core.episode import Decision, Episode, Observation, Start, Step
 from vibrissa.core.protocols import Arm
@@ -24,7 +24,6 @@ from vibrissa.core.protocols import Arm
 FORWARD_HZ = 200.0
 EASE_RAD_S = 1.0  # how fast a follower may be drawn to a leader that stands elsewhere
 MET_RAD = 0.03
-REMEMBERED = 60_000  # passes whose figures are kept: five minutes at 200 Hz
 FORGETTING = 0.8  # of the slowest pass, from one tick to the next
 
 Vector = NDArray[np.float32]
@@ -126,8 +125,7 @@ class Forwarder:
     def clear(self) -> None:
         """Forget the figures."""
         self.busy_s = 0.0  # in all passes together
-        self._costs: deque[float] = deque(maxlen=REMEMBERED)
-        self._gaps: deque[float] = deque(maxlen=REMEMBERED)
+        self._costs, self._gaps = Spread(), Spread()
         self._sent_s: float | None = None
         self._cost_s = 0.0
 
@@ -154,12 +152,11 @@ class Forwarder:
 
     def told(self) -> Forwarding:
         """The figures since the last `clear`."""
-        if not self._costs or not self._gaps:
-            return Forwarding(len(self._costs), 0.0, 0.0, 0.0, 0.0)
-        costs, gaps = np.array(self._costs), np.array(self._gaps)
-        p50_s, p99_s = np.percentile(costs, [50, 99])
-        rate_hz = len(gaps) / float(gaps.sum())
-        return Forwarding(len(costs), rate_hz, float(p50_s), float(p99_s), float(gaps.max()))
+        costs, gaps = self._costs, self._gaps
+        rate_hz = gaps.count / gaps.sum_s if gaps.sum_s else 0.0
+        return Forwarding(
+            costs.count, rate_hz, costs.percentile(50), costs.percentile(99), gaps.most_s
+        )
 
     def _pass(self) -> None:
         began_s = self._now()
@@ -167,14 +164,14 @@ class Forwarder:
         self._arm.send(target)
         cost_s = self._now() - began_s
         self.busy_s += cost_s
-        self._costs.append(cost_s)
+        self._costs.add(cost_s)
         self._cost_s = max(cost_s, self._cost_s)
         self._count()
 
     def _count(self) -> None:
         now_s = self._now()
         if self._sent_s is not None:
-            self._gaps.append(now_s - self._sent_s)
+            self._gaps.add(now_s - self._sent_s)
         self._sent_s = now_s
 
     def _rest(self, until_s: float) -> None:

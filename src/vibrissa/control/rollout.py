@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vibrissa.control.clock import Clock, FreeClock
+from vibrissa.control.meter import Laps, NoLaps
 from vibrissa.core.episode import Episode, Observation, Outcome, Reason, Start, Step
 from vibrissa.core.protocols import Arm, Observer, Pilot, Simulated, Task
 
@@ -46,15 +47,16 @@ def rollout(
     *,
     seed: int = 0,
     clock: Clock | None = None,
+    laps: Laps | None = None,
     wall_time: Callable[[], float] = time.time,
 ) -> Rollout:
     """One episode, to be driven by `drive.run_episode` or `drive.run_many`.
 
     Whatever ends it (a verdict, the time limit, Ctrl-C, any exception), the arm is told to hold
     and every observer that was started is told the end, even if another one raised. Exceptions
-    go on to the caller afterwards.
+    go on to the caller afterwards. `laps` stops the time of every phase.
     """
-    clock = clock or FreeClock()
+    clock, laps = clock or FreeClock(), laps or NoLaps()
     start = Start(arm.contract, task.name, task.instruction, seed, arm.scene)
     began_s, count, started = time.perf_counter(), _Count(), []
     error: BaseException | None = None
@@ -69,12 +71,14 @@ def rollout(
             started.append(observer)
             observer.on_start(start)
         clock.start()
-        reason = yield from _ticks(arm, pilot, task, observers, clock, wall_time, count)
+        laps.start()
+        reason = yield from _ticks(arm, pilot, task, observers, clock, laps, wall_time, count)
     except (KeyboardInterrupt, GeneratorExit) as stop:
         reason, error = "aborted", stop
     except BaseException as fault:
         reason, error = "fault", fault
-    episode = Episode(start, _outcome(task, reason, count, error), time.perf_counter() - began_s)
+    outcome = _outcome(task, reason, count, error, laps)
+    episode = Episode(start, outcome, time.perf_counter() - began_s)
     _leave(arm, started, episode, error)
     return episode
 
@@ -85,6 +89,7 @@ def _ticks(
     task: Task,
     observers: Sequence[Observer],
     clock: Clock,
+    laps: Laps,
     wall_time: Callable[[], float],
     count: _Count,
 ) -> Generator[Observation | None, Answer | None, Reason]:
@@ -92,25 +97,34 @@ def _ticks(
     contract = arm.contract
     observation = arm.observe()
     verdict = task.judge(observation)
+    laps.lap("observe")
     while verdict is None and count.ticks < task.max_ticks:
         answer = yield pilot.asks(observation)
+        laps.lap("infer")
         if answer is not None:
             pilot.take(answer.chunk, answer.asked_tick, answer.latency_s)
         decision = pilot.decide(observation)
+        laps.lap("decide")
         sent = arm.send(contract.check_action(decision.action))
+        laps.lap("send")
         step = Step(observation, decision, sent, wall_time())
         count.ticks += 1
         for observer in observers:
             observer.on_step(step)
-        clock.wait()
+        laps.lap("observers")
+        laps.waited(clock.wait())
         observation = arm.observe()
         verdict = task.judge(observation)
+        laps.lap("observe")
     return verdict or "timeout"
 
 
-def _outcome(task: Task, reason: Reason, count: _Count, error: BaseException | None) -> Outcome:
+def _outcome(
+    task: Task, reason: Reason, count: _Count, error: BaseException | None, laps: Laps
+) -> Outcome:
     detail = f"{type(error).__name__}: {error}" if error is not None else ""
-    return Outcome(reason, count.ticks, task.failure_class(reason), detail, dict(task.measures()))
+    measures = {**task.measures(), **laps.measures()}
+    return Outcome(reason, count.ticks, task.failure_class(reason), detail, measures)
 
 
 def _leave(

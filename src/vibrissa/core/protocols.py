@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from vibrissa.core.contract import Contract
 from vibrissa.core.episode import Decision, Episode, Observation, Reason, Start, Step
 
-Verdict = Literal["success", "failure"]
+# timeout: it is over, and nobody says how it went. aborted: it is over, and not worth keeping.
+Verdict = Literal["success", "failure", "timeout", "aborted"]
 
 
 @runtime_checkable
