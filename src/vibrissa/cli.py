@@ -27,6 +27,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "replay": ("vibrissa.commands.replay", "play a real arm's recording on the simulated arm"),
     "fit": ("vibrissa.commands.fit", "fit the simulated servos to a real arm's recordings"),
     "doctor": ("vibrissa.commands.doctor", "what this computer lacks, and what to do about it"),
+    "twin": ("vibrissa.commands.twin.serve", "an SO-101 that is not there, for any driver"),
     "task check": ("vibrissa.commands.task.check", "check a task file, and see what it says"),
     "data inspect": ("vibrissa.commands.data.inspect", "describe any dataset on one screen"),
     "data rerender": (

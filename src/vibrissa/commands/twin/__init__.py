@@ -1,0 +1,1 @@
+"""`vibrissa twin …`: an emulated rig, and what one does to it."""
