@@ -100,3 +100,23 @@ def test_the_weights_of_the_recipes_are_as_large_as_is_told(name: str) -> None:
     learner = new_learner(recipe, features, stats, contract, "cpu")
     held = sum(p.numel() * p.element_size() for p in learner.policy.parameters())
     assert doctor.WEIGHTS_BYTES[name] == pytest.approx(held, rel=0.05)
+
+
+def test_a_folder_that_is_not_there_is_an_error(tmp_path: Path, capsys) -> None:
+    assert cli.main(["doctor", str(tmp_path / "nosuch")]) == 1
+    assert "there is no folder" in capsys.readouterr().err
+
+
+def test_a_file_of_calibration_is_judged(tmp_path: Path, capsys) -> None:
+    file = tmp_path / "arm.json"
+    file.write_text("{}", encoding="utf-8")
+    assert cli.main(["doctor", "--calibrations", str(file), "--json"]) == 1
+    told = json.loads(capsys.readouterr().out)
+    assert told["exit_code"] == 1
+    (line,) = [line for line in told["lines"] if line["about"] == "arm.json"]
+    assert line["state"] == "broken"
+
+
+def test_a_calibration_that_is_not_there(tmp_path: Path, capsys) -> None:
+    assert cli.main(["doctor", "--calibrations", str(tmp_path / "nosuch.json")]) == 1
+    assert "nosuch.json" in capsys.readouterr().err

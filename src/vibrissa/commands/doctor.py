@@ -1,13 +1,19 @@
 """Look at this computer: versions, graphics card, OpenGL, video, disk, hub; and what to do.
 
+With --hardware at what is plugged in instead: serial ports, servos, calibration files, cameras,
+USB; with --config at the arm and the cameras of a rig, which are opened and read for a moment.
+
 Each line is fine, a warning, or broken. The exit code is 1 where something is broken. Nothing is
-installed, changed or sent anywhere; a test file is written to the folder and deleted.
+installed, changed or sent anywhere, no servo moves; a test file is written to the folder and
+deleted.
 """
 
 from __future__ import annotations
 
 import json as json_
+import os
 import sys
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +35,7 @@ PROBES = {
 }
 # Weights of a recipe's network with this arm's channels and two cameras; a test builds them.
 WEIGHTS_BYTES = {"act-state": 1_906_200, "act": 49_000_000, "act-full": 113_200_000}
+ABOUT_WIDTH = 24  # a longer name stands in a line of its own
 MARKS = {"ok": ("ok", "green"), "warning": ("warning", "yellow"), "broken": ("BROKEN", "red")}
 
 
@@ -36,25 +43,99 @@ MARKS = {"ok": ("ok", "green"), "warning": ("warning", "yellow"), "broken": ("BR
 class Config:
     folder: Annotated[Path, tyro.conf.Positional] = Path()
     """Where datasets and runs are to go: this disk is looked at."""
+    hardware: bool = False
+    """Look at what is plugged in, rather than at the computer."""
+    config: Path | None = None
+    """The rig (YAML) whose arm and cameras are to be looked at; means --hardware."""
+    calibrations: Path | None = None
+    """A calibration file, or a folder of them, to be judged; means --hardware."""
+    tree: Path | None = None
+    """Judge this recorded USB tree (JSON) rather than this computer's; means --hardware."""
+    save_tree: Path | None = None
+    """Record this computer's USB tree into this file, to send it to somebody who can help."""
     json: bool = False
     """Print the lines as JSON."""
 
 
 def run(cfg: Config) -> int:
-    from vibrissa.machine.checks import examine, exit_code
-    from vibrissa.machine.gather import gather
+    from vibrissa.machine.checks import exit_code
 
     if cfg.folder.is_file():
         raise UsageError(f"{cfg.folder} is a file. Name the folder in which to work.")
+    if not cfg.folder.is_dir():
+        raise UsageError(f"there is no folder {cfg.folder}. Make it, or name the one above it.")
+    if cfg.save_tree is not None:
+        return save(cfg.save_tree)
     if not cfg.json:
         print("looking, which takes some seconds …", file=sys.stderr)
-    lines = examine(gather(cfg.folder, PROBES, needs()))
+    lines = hardware(cfg) if asks_for_hardware(cfg) else computer(cfg)
     if cfg.json:
         told = {"exit_code": exit_code(lines), "lines": [line.to_dict() for line in lines]}
         print(json_.dumps(told, indent=1))
     else:
         show(lines)
     return exit_code(lines)
+
+
+def asks_for_hardware(cfg: Config) -> bool:
+    return cfg.hardware or any(p is not None for p in (cfg.config, cfg.calibrations, cfg.tree))
+
+
+def computer(cfg: Config) -> list[Line]:
+    from vibrissa.machine.checks import examine
+    from vibrissa.machine.gather import gather
+
+    return examine(gather(cfg.folder, PROBES, needs()))
+
+
+def hardware(cfg: Config) -> list[Line]:
+    """The lines about what is plugged in, and about a rig where one is named."""
+    from vibrissa.machine.gather import system
+    from vibrissa.machine.hardware import examine_hardware, look
+    from vibrissa.machine.usb_tree import lay_out, load_tree
+
+    arms = arm_ports(cfg.config)
+    with tempfile.TemporaryDirectory(prefix="vibrissa-doctor-") as folder:
+        root = Path("/")
+        if cfg.tree is not None:
+            root = Path(folder)
+            lay_out(load_tree(cfg.tree), root)
+        return examine_hardware(look(system(), arms, calibrations(cfg), root))
+
+
+def save(file: Path) -> int:
+    from vibrissa.machine.usb_tree import record_tree, save_tree
+
+    tree = record_tree()
+    save_tree(tree, file)
+    print(f"{file}: {len(tree)} entries; serial numbers are among them. Judge it with --tree.")
+    return 0
+
+
+def arm_ports(config: Path | None) -> dict[str, str]:
+    """arm or leader → its port, of those that are real."""
+    from vibrissa.real.rig import load_rig
+
+    if config is None:
+        return {}
+    rig = load_rig(config)
+    found = {"arm": rig.arm, "leader": rig.leader}
+    return {name: cfg.port for name, cfg in found.items() if cfg and cfg.kind == "so101"}
+
+
+def calibrations(cfg: Config) -> dict[str, str]:
+    """The calibration files that were named, or those that LeRobot keeps."""
+    from vibrissa.machine.hardware import calibration_files
+
+    if cfg.calibrations is not None:
+        if not cfg.calibrations.exists():
+            raise UsageError(
+                f"there is no {cfg.calibrations}. Name a calibration file or a folder."
+            )
+        return calibration_files(cfg.calibrations)
+    from vibrissa.machine.gather import calibration_home
+
+    return calibration_files(calibration_home(os.environ, Path.home()))
 
 
 def needs() -> tuple[Need, ...]:
@@ -73,11 +154,12 @@ def show(lines: Sequence[Line]) -> None:
     from rich.console import Console
 
     console = Console(highlight=False, markup=False)
-    width = max(len(line.about) for line in lines)
+    width = min(ABOUT_WIDTH, max(len(line.about) for line in lines))
     for line in lines:
         mark, colour = MARKS[line.state]
         console.print(f"{mark:<8}", style=colour, end="")
-        console.print(f"{line.about:<{width}}  {line.told}", soft_wrap=True)
+        gap = f"\n{'':<{width + 10}}" if len(line.about) > width else "  "
+        console.print(f"{line.about:<{width}}{gap}{line.told}", soft_wrap=True)
         if line.do:
             console.print(f"{'':<{width + 10}}→ {line.do}", soft_wrap=True)
     counts = {state: sum(line.state == state for line in lines) for state in MARKS}

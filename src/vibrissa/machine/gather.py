@@ -75,9 +75,7 @@ def system() -> System:
 
 def hub(environ: Mapping[str, str], home: Path) -> Hub:
     """Settings and caches of Hugging Face's libraries. A token is looked for, never read."""
-    cache = Path(environ.get("XDG_CACHE_HOME") or home / ".cache")
-    root = Path(environ.get("HF_HOME") or cache / "huggingface")
-    lerobot = Path(environ.get("HF_LEROBOT_HOME") or root / "lerobot")
+    root, lerobot = _hub_folders(environ, home)
     token_file = Path(environ.get("HF_TOKEN_PATH") or root / "token")
     models = Path(environ.get("HF_HUB_CACHE") or root / "hub")
     return Hub(
@@ -85,6 +83,19 @@ def hub(environ: Mapping[str, str], home: Path) -> Hub:
         token=any(environ.get(name) for name in TOKEN_VARIABLES) or token_file.is_file(),
         caches=(storage.cache("hub", models), storage.cache("lerobot", lerobot)),
     )
+
+
+def calibration_home(environ: Mapping[str, str], home: Path) -> Path:
+    """Where LeRobot keeps the calibrations of arms (`lerobot/utils/constants.py`)."""
+    default = _hub_folders(environ, home)[1] / "calibration"
+    return Path(environ.get("HF_LEROBOT_CALIBRATION") or default).expanduser()
+
+
+def _hub_folders(environ: Mapping[str, str], home: Path) -> tuple[Path, Path]:
+    """Hugging Face's own folder and LeRobot's."""
+    cache = Path(environ.get("XDG_CACHE_HOME") or home / ".cache")
+    root = Path(environ.get("HF_HOME") or cache / "huggingface")
+    return root, Path(environ.get("HF_LEROBOT_HOME") or root / "lerobot")
 
 
 def processor(environ: Mapping[str, str]) -> Processor:
