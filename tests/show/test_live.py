@@ -20,13 +20,15 @@ from vibrissa.show.live import BEHIND, Live
 
 
 def _read(file: Path) -> dict[str, list[dict[str, Any]]]:
-    """Entity → its rows, as rerun itself reads the file."""
+    """Entity → its rows in the order they were logged, as rerun itself reads the file."""
     from rerun.experimental import RrdReader
 
     found: dict[str, list[dict[str, Any]]] = {}
     for chunk in RrdReader(file).stream():
         rows = chunk.to_record_batch().to_pylist()
         found.setdefault(chunk.entity_path, []).extend(rows)
+    for rows in found.values():
+        rows.sort(key=lambda row: row.get("log_tick", 0))
     return found
 
 
@@ -71,7 +73,7 @@ def test_the_health_of_a_camera_is_told_when_it_changes(tmp_path: Path) -> None:
         for tick, health in enumerate(["ok", "ok", "frozen", "frozen", "ok"]):
             view.on_step(_step(tick, health))
     told = [v[0] for v in _values(_read(file)["/told"], "TextLog:text")]
-    assert told[1:] == ["camera eye: frozen", "camera eye: ok"]
+    assert [line for line in told if "camera" in line] == ["camera eye: frozen", "camera eye: ok"]
     ages = _values(_read(file)["/age_ms/eye"], "Scalars:scalars")
     np.testing.assert_allclose(ages, [[20.0]] * 5, atol=1e-3)
 
