@@ -13,6 +13,7 @@ from fakes import CONTRACT, OneJoint, Ramp, Reach, Tape
 
 from vibrissa.control.drive import run_episode
 from vibrissa.control.pilots import ChunkPlayer
+from vibrissa.core.contract import Contract
 from vibrissa.core.episode import Decision, Observation, Start, Step
 from vibrissa.core.errors import UsageError
 from vibrissa.show import live
@@ -91,13 +92,13 @@ def test_depth_is_shown_as_depth(tmp_path: Path) -> None:
 
 def test_a_viewer_that_hangs_costs_the_loop_nothing(monkeypatch, tmp_path: Path) -> None:
     """It keeps the newest numbers and no more, and looks at one picture only."""
-    gate, real = threading.Event(), live._open
+    gate, real = threading.Event(), live._layout
 
-    def slow(file: Path | None):
+    def slow(contract: Contract):
         gate.wait()
-        return real(file)
+        return real(contract)
 
-    monkeypatch.setattr(live, "_open", slow)
+    monkeypatch.setattr(live, "_layout", slow)
     looked = 0
 
     class Looked(dict):

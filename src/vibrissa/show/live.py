@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 APPLICATION = "vibrissa"
 BEHIND = 600  # ticks a slow viewer may be behind before it misses the oldest
 JPEG_QUALITY = 80
-CLOSE_S = 5.0  # how long the end may wait for a viewer
+VIEWER_S, FILE_S = 5.0, 60.0  # how long the end waits for a viewer, and for a disk
 VIEWER_MEMORY = "1GB"  # what the viewer keeps; the oldest goes first
 
 
@@ -64,13 +64,13 @@ class Live:
             _require_screen()
         elif file.exists():
             raise UsageError(f"--live-file {file} exists already. Name another one.")
-        self._began_s = time.perf_counter()
         self._ticks: deque[_Tick | _Line] = deque(maxlen=BEHIND)
         self._pictures: Mapping[str, Picture] | None = None
         self._contract: Contract | None = None
         self._healths: dict[str, str] = {}
         self._news, self._stop = threading.Event(), threading.Event()
-        self._file = file
+        self._stream, self._patience_s = _open(file), VIEWER_S if file is None else FILE_S
+        self._began_s = time.perf_counter()
         self._thread = threading.Thread(target=self._run, name="live view", daemon=True)
         self._thread.start()
 
@@ -109,14 +109,14 @@ class Live:
         """Show what waits, and let go."""
         self._stop.set()
         self._news.set()
-        self._thread.join(CLOSE_S)
+        self._thread.join(self._patience_s)
 
     def _say(self, text: str) -> None:
         self._ticks.append(_Line(time.perf_counter() - self._began_s, text))
         self._news.set()
 
     def _run(self) -> None:
-        stream = _open(self._file)
+        stream = self._stream
         laid_out: Contract | None = None
         while True:
             self._news.wait()
@@ -131,7 +131,7 @@ class Live:
                 self._show_pictures(stream, self._pictures)
                 self._pictures = None
             if over:
-                stream.flush(timeout_sec=CLOSE_S)
+                stream.flush(timeout_sec=self._patience_s)
                 stream.disconnect()
                 return
 
