@@ -10,6 +10,7 @@ deleted.
 
 from __future__ import annotations
 
+import dataclasses
 import json as json_
 import os
 import sys
@@ -25,7 +26,9 @@ from vibrissa.core.errors import UsageError
 
 if TYPE_CHECKING:
     from vibrissa.machine.facts import Need
+    from vibrissa.machine.hardware import Hardware
     from vibrissa.machine.lines import Line
+    from vibrissa.real.rig import Rig
 
 # Each is run in a process of its own.
 PROBES = {
@@ -94,13 +97,59 @@ def hardware(cfg: Config) -> list[Line]:
     from vibrissa.machine.hardware import examine_hardware, look
     from vibrissa.machine.usb_tree import lay_out, load_tree
 
-    arms = arm_ports(cfg.config)
+    rig, trouble = rig_of(cfg.config)
     with tempfile.TemporaryDirectory(prefix="vibrissa-doctor-") as folder:
         root = Path("/")
         if cfg.tree is not None:
             root = Path(folder)
             lay_out(load_tree(cfg.tree), root)
-        return examine_hardware(look(system(), arms, calibrations(cfg), root))
+        facts = look(system(), root)
+    facts = dataclasses.replace(facts, calibrations=calibrations(cfg))
+    if rig is not None:
+        facts = with_rig(facts, rig)
+    return [*trouble, *examine_hardware(facts)]
+
+
+def rig_of(config: Path | None) -> tuple[Rig | None, list[Line]]:
+    """The rig of a file; a line instead where it cannot be read, so that the rest is still told."""
+    from vibrissa.machine.lines import broken, ok
+    from vibrissa.real.rig import load_rig
+
+    if config is None:
+        return None, []
+    if not config.is_file():
+        raise UsageError(f"there is no rig {config}. vibrissa setup writes one.")
+    try:
+        rig = load_rig(config)
+    except UsageError as error:
+        return None, [broken("rig", str(error), "put it right; vibrissa setup writes a good one")]
+    return rig, [ok("rig", str(config))]
+
+
+def with_rig(facts: Hardware, rig: Rig) -> Hardware:
+    """What the rig names is looked at too."""
+    from vibrissa.machine.camera_checks import WantedCamera
+    from vibrissa.machine.hardware import look_arm
+
+    arms = []
+    for name, cfg in (("arm", rig.arm), ("leader", rig.leader)):
+        if cfg is None or cfg.kind != "so101":
+            continue
+        file = cfg.calibration or calibration_folder(name) / f"{cfg.id}.json"
+        text = file.read_text("utf-8", "replace") if file.is_file() else None
+        arm = look_arm(name, cfg.port, facts.system)
+        arms.append(dataclasses.replace(arm, file=str(file), text=text))
+    wanted = [f.name for f in dataclasses.fields(WantedCamera)]
+    cameras = [WantedCamera(**{n: getattr(cfg, n) for n in wanted}) for cfg in rig.cameras]
+    return dataclasses.replace(facts, rig=True, arms=tuple(arms), cameras=tuple(cameras))
+
+
+def calibration_folder(arm: str) -> Path:
+    """Where LeRobot keeps the calibrations of followers, or of leaders."""
+    from vibrissa.machine.gather import calibration_home
+
+    kind = "teleoperators/so_leader" if arm == "leader" else "robots/so_follower"
+    return calibration_home(os.environ, Path.home()) / kind
 
 
 def save(file: Path) -> int:
@@ -112,30 +161,17 @@ def save(file: Path) -> int:
     return 0
 
 
-def arm_ports(config: Path | None) -> dict[str, str]:
-    """arm or leader → its port, of those that are real."""
-    from vibrissa.real.rig import load_rig
-
-    if config is None:
-        return {}
-    rig = load_rig(config)
-    found = {"arm": rig.arm, "leader": rig.leader}
-    return {name: cfg.port for name, cfg in found.items() if cfg and cfg.kind == "so101"}
-
-
 def calibrations(cfg: Config) -> dict[str, str]:
-    """The calibration files that were named, or those that LeRobot keeps."""
+    """The calibration files that were named; without a rig, those that LeRobot keeps."""
+    from vibrissa.machine.gather import calibration_home
     from vibrissa.machine.hardware import calibration_files
 
-    if cfg.calibrations is not None:
-        if not cfg.calibrations.exists():
-            raise UsageError(
-                f"there is no {cfg.calibrations}. Name a calibration file or a folder."
-            )
-        return calibration_files(cfg.calibrations)
-    from vibrissa.machine.gather import calibration_home
-
-    return calibration_files(calibration_home(os.environ, Path.home()))
+    if cfg.calibrations is None:
+        home = calibration_home(os.environ, Path.home())
+        return {} if cfg.config else calibration_files(home)
+    if not cfg.calibrations.exists():
+        raise UsageError(f"there is no {cfg.calibrations}. Name a calibration file or a folder.")
+    return calibration_files(cfg.calibrations)
 
 
 def needs() -> tuple[Need, ...]:

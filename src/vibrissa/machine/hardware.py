@@ -8,9 +8,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from vibrissa.machine.calibrations import judge_calibrations
+from vibrissa.machine.calibrations import (
+    judge_calibration,
+    judge_calibrations,
+    parse_calibration,
+)
+from vibrissa.machine.camera_checks import (
+    Pace,
+    WantedCamera,
+    check_pace,
+    check_video,
+    check_wanted,
+)
 from vibrissa.machine.facts import System, Trouble
-from vibrissa.machine.lines import Line, warning
+from vibrissa.machine.lines import Line, broken, warning
 from vibrissa.machine.port_checks import check_arm_port, check_ports
 from vibrissa.machine.ports import (
     Port,
@@ -21,89 +32,103 @@ from vibrissa.machine.ports import (
     meddlers,
     named_ports,
 )
-from vibrissa.machine.usb import UsbDevice, read_usb
+from vibrissa.machine.servos import Servos, check_servos
+from vibrissa.machine.usb import UsbDevice, owner_of, read_usb
+from vibrissa.machine.usb_checks import check_usb
+from vibrissa.machine.video import VideoNode, named, video_nodes
+
+SETUP_DO = "vibrissa setup calibrates an arm and keeps the file"
 
 
 @dataclass(frozen=True)
-class ArmPort:
-    """A port that a rig names. makers: who serves it, where it is a pseudo-terminal."""
+class WantedArm:
+    """An arm of a rig, as a command found it. port: as it was looked up. makers: who serves it,
+    where it is a pseudo-terminal. servos: what they said, None where they were not asked.
+    file: the name of its calibration; text: what stands there, None where it is missing."""
 
-    arm: str
+    name: str
     given: str
     port: Port | Trouble
     makers: tuple[int, ...] = ()
+    servos: Servos | Trouble | None = None
+    file: str = ""
+    text: str | None = None
+
+    @property
+    def usable(self) -> bool:
+        """Whether its servos may be asked: the port is there, and nobody else talks on it."""
+        checked = check_arm_port(self.name, self.given, self.port, self.makers)
+        return all(line.state != "broken" for line in checked)
 
 
 @dataclass(frozen=True)
 class Hardware:
-    """All that `examine_hardware` looks at. calibrations: name → text of the file."""
+    """All that `examine_hardware` looks at.
+
+    rig: whether one was named; then only what it uses can be missing. calibrations: name → text of
+    the files found. paces: what each camera of the rig gave when it was read for a moment.
+    """
 
     system: System
     usb: tuple[UsbDevice, ...] | Trouble
     ports: tuple[Port, ...] = ()
     meddlers: tuple[str, ...] = ()
-    arm_ports: tuple[ArmPort, ...] = ()
+    video: tuple[VideoNode, ...] = ()
     calibrations: Mapping[str, str] = field(default_factory=dict)
+    rig: bool = False
+    arms: tuple[WantedArm, ...] = ()
+    cameras: tuple[WantedCamera, ...] = ()
+    paces: Mapping[str, Pace | Trouble] = field(default_factory=dict)
 
 
-def look(
-    system: System,
-    arms: Mapping[str, str],
-    calibrations: Mapping[str, str],
-    root: Path = Path("/"),
-) -> Hardware:
-    """The facts. arms: name → port, as the rig has them. root: another one for a recorded tree."""
+def look(system: System, root: Path = Path("/")) -> Hardware:
+    """What is plugged in. root: another one for a recorded tree."""
     linux = system.name == "Linux"
     return Hardware(
         system=system,
         usb=read_usb(root / "sys") if linux else Trouble(f"not looked at on {system.name}"),
         ports=linux_ports(root) if linux else named_ports(),
         meddlers=meddlers(root) if linux else (),
-        arm_ports=tuple(look_port(arm, given, system) for arm, given in arms.items()),
-        calibrations=calibrations,
+        video=video_nodes(root) if linux else (),
     )
 
 
-def look_port(arm: str, given: str, system: System) -> ArmPort:
+def look_arm(name: str, given: str, system: System) -> WantedArm:
     """The port behind a name: a device, a link to one, or Windows' COM7."""
     if system.name == "Windows":
         known = {port.path: port for port in named_ports()}
         names = ", ".join(known) or "none"
-        return ArmPort(arm, given, known.get(given) or Trouble(f"no such port; there is: {names}"))
-    path = Path(given)
+        return WantedArm(
+            name, given, known.get(given) or Trouble(f"no such port; there is: {names}")
+        )
     try:
-        real = path.resolve(strict=True)
+        real = Path(given).resolve(strict=True)
         mode = real.stat().st_mode
-    except (OSError, RuntimeError):
-        return ArmPort(arm, given, Trouble("does not exist"))
+    except (OSError, RuntimeError, ValueError):
+        return WantedArm(name, given, Trouble("does not exist"))
     if not stat.S_ISCHR(mode):
         kind = "folder" if stat.S_ISDIR(mode) else "file"
-        return ArmPort(arm, given, Trouble(f"is a {kind}, not a serial port"))
-    root = Path("/")
-    pty = real.as_posix().startswith("/dev/pts/")
-    port = next((port for port in linux_ports() if port.path == str(real)), None) or Port(
-        path=str(real),
+        return WantedArm(name, given, Trouble(f"is a {kind}, not a serial port"))
+    root, path = Path("/"), str(real)
+    port = next((port for port in linux_ports(root) if port.path == path), None) or Port(
+        path=path,
         group=group_of(real),
         may_open=os.access(real, os.R_OK | os.W_OK),
-        holders=holders(root, (str(real),)).get(str(real), ()),
+        holders=holders(root, (path,)).get(path, ()),
     )
-    return ArmPort(arm, given, port, makers_of(root, str(real)) if pty else ())
+    makers = makers_of(root, path) if path.startswith("/dev/pts/") else ()
+    return WantedArm(name, given, port, makers)
 
 
 def examine_hardware(facts: Hardware) -> list[Line]:
     """Every check's lines, in the order in which one would read them."""
     usb = () if isinstance(facts.usb, Trouble) else facts.usb
-    lines = check_ports(facts.ports, usb, facts.system, facts.meddlers)
-    for one in facts.arm_ports:
-        lines += check_arm_port(one.arm, one.given, one.port, one.makers)
-    return [*lines, *_calibrations(facts)]
-
-
-def _calibrations(facts: Hardware) -> list[Line]:
-    if not facts.calibrations:
-        do = "vibrissa setup calibrates an arm and keeps the file"
-        return [warning("calibration", "no calibration file is known here", do)]
-    return judge_calibrations(facts.calibrations)
+    lines = _plugged(facts, usb)
+    for arm in facts.arms:
+        lines += _arm(arm)
+    for camera in facts.cameras:
+        lines += _camera(camera, facts, usb)
+    return [*lines, *check_usb(usb, _owners(facts, usb)), *_calibrations(facts)]
 
 
 def calibration_files(place: Path) -> dict[str, str]:
@@ -115,3 +140,60 @@ def calibration_files(place: Path) -> dict[str, str]:
         for file in files
         if file.is_file()
     }
+
+
+def _plugged(facts: Hardware, usb: tuple[UsbDevice, ...]) -> list[Line]:
+    """What is there. With a rig, that nothing is plugged in is no news: what it wants is below."""
+    lines = check_ports(facts.ports, usb, facts.system, facts.meddlers)
+    if facts.rig and not facts.ports:
+        lines = [line for line in lines if line.state == "broken"]
+    return lines if facts.rig and not facts.video else [*lines, *check_video(facts.video, usb)]
+
+
+def _arm(arm: WantedArm) -> list[Line]:
+    """Its port, its servos and its calibration."""
+    lines = check_arm_port(arm.name, arm.given, arm.port, arm.makers)
+    about = f"{arm.name} calibration"
+    found = None
+    if arm.text is None:
+        lines.append(broken(about, f"there is no {arm.file}", SETUP_DO))
+    else:
+        lines += [Line(about, *_but_about(line)) for line in judge_calibration(arm.text, arm.file)]
+        found = parse_calibration(arm.text)
+    if isinstance(arm.servos, Trouble):
+        do = "see port, cable and supply; then vibrissa doctor --hardware again"
+        lines.append(broken(arm.name, arm.servos.why, do))
+    elif arm.servos is not None:
+        file = None if isinstance(found, Trouble) else found
+        lines += check_servos(arm.name, arm.servos, file)
+    return lines
+
+
+def _camera(camera: WantedCamera, facts: Hardware, usb: tuple[UsbDevice, ...]) -> list[Line]:
+    lines = check_wanted(camera, facts.video, usb)
+    if camera.name in facts.paces and not any(line.state == "broken" for line in lines):
+        lines += check_pace(camera, facts.paces[camera.name])
+    return lines
+
+
+def _but_about(line: Line) -> tuple:
+    return line.state, f"{line.about}: {line.told}", line.do
+
+
+def _owners(facts: Hardware, usb: tuple[UsbDevice, ...]) -> dict[str, WantedCamera]:
+    """USB device → what the rig asks of it."""
+    found = {}
+    for camera in facts.cameras:
+        node = named(camera.device, facts.video) if camera.kind == "opencv" else None
+        owner = owner_of(usb, node.node) if node else None
+        if camera.kind == "realsense":
+            owner = next((device for device in usb if device.is_realsense), None)
+        if owner is not None:
+            found[owner.name] = camera
+    return found
+
+
+def _calibrations(facts: Hardware) -> list[Line]:
+    if facts.calibrations or facts.rig:
+        return judge_calibrations(facts.calibrations)
+    return [warning("calibration", "no calibration file is known here", SETUP_DO)]
