@@ -2,34 +2,18 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from data import recordings
+from stock import TINY_ACT, finish, start
 
 from vibrissa.core.contract import CameraSpec
 from vibrissa.data.dataset import open_dataset
 
 CAMERAS = (CameraSpec("overhead", 32, 32), CameraSpec("wrist", 32, 32))
-TINY_ACT = {
-    "type": "act",
-    "device": "cpu",
-    "push_to_hub": "false",
-    "pretrained_backbone_weights": "null",
-    "dim_model": "16",
-    "dim_feedforward": "16",
-    "n_heads": "2",
-    "n_encoder_layers": "1",
-    "n_vae_encoder_layers": "1",
-    "latent_dim": "4",
-    "chunk_size": "4",
-    "n_action_steps": "4",
-}
 
 
 @pytest.fixture(scope="module")
@@ -92,25 +76,8 @@ def test_unmodified_tools_list_it_and_train_two_steps(recorded: Path, tmp_path: 
         f"--root={recorded}",
         "--operation.type=info",
     )
-    trained, listed = (process.communicate(timeout=270)[0] for process in (train, edit))
-    assert train.returncode == 0, trained[-2000:]
+    trained, listed = finish(train), finish(edit)
     assert "step:2 " in trained
     assert "loss:nan" not in trained
     assert list(out.glob("checkpoints/000002/pretrained_model/model.safetensors"))
-    assert edit.returncode == 0, listed[-2000:]
     assert "63" in listed
-
-
-def start(tool: str, *args: str) -> subprocess.Popen[str]:
-    """One of LeRobot's own command lines, offline and on one thread."""
-    env = {**os.environ, "HF_HUB_OFFLINE": "1", "CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"}
-    script = Path(sys.executable).parent / tool
-    return subprocess.Popen(
-        [str(script), *args],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        encoding="utf-8",
-        errors="replace",
-        env=env,
-    )
