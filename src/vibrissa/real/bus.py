@@ -1,0 +1,197 @@
+"""Six servos on one port, through LeRobot's own driver: bounded in time, and told by name.
+
+The driver gives an unanswered packet 50 ms. Each request is asked again a bounded number of
+times, from an empty line: an answer that comes late must not be taken for the next one's.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import termios
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vibrissa.core.errors import ArmFault
+from vibrissa.core.units import JOINTS
+from vibrissa.real.calibration import Calibration
+
+MODEL = "sts3215"
+POLL_S = 0.002  # the driver looks for bytes that often; by itself it would spin a whole core
+
+
+class PortGone(ArmFault):
+    """The port is not there (any more): cable, hub or power of the adapter."""
+
+
+class Silent(ArmFault):
+    """Servos that do not answer, or only with broken packets."""
+
+
+class ServoBus:
+    """LeRobot's `FeetechMotorsBus` with the arm's six servos, ids 1 to 6. Of one thread.
+
+    what: how the arm is called in messages. retries: how often a request is asked again.
+    """
+
+    def __init__(self, port: str, what: str, *, retries: int = 2):
+        self.port, self.what, self._retries = port, what, retries
+        self._driver: Any = None
+        self.trouble = 0  # requests that had to be asked again
+
+    @property
+    def is_open(self) -> bool:
+        return self._driver is not None and self._driver.port_handler.is_open
+
+    def open(self) -> None:
+        """Open the port, for this program alone. Raises PortGone with what to do."""
+        if self._driver is None:
+            self._driver = _driver(self.port)
+        handler = self._driver.port_handler
+        try:
+            if not os.path.exists(self.port):
+                raise FileNotFoundError(2, "no such port", self.port)
+            handler.openPort()
+            handler.ser.timeout = POLL_S
+            handler.ser.exclusive = True
+        except (OSError, termios.error) as error:
+            self.close()
+            raise PortGone(f"{self.what}: {self.port}: {_why(error)}") from error
+
+    def close(self) -> None:
+        """Let the port go; never raises."""
+        if self._driver is None or self._driver.port_handler.ser is None:
+            return
+        try:
+            self._driver.port_handler.closePort()
+        except (OSError, termios.error):  # a port that vanished need not be closed
+            self._driver.port_handler.is_open = False
+
+    def ping(self, joint: str) -> int | None:
+        """The model number of a servo, None where nobody answers."""
+        try:
+            return self.read("Model_Number", joint)
+        except Silent:
+            return None
+
+    def read(self, register: str, joint: str) -> int:
+        """One register of one servo, its sign decoded.
+
+        Asked as a synchronous read of one: there the driver hands out the value even when the
+        servo tells of an overload in the same packet.
+        """
+        return int(
+            self._ask(lambda: self._synced(register, [joint]), f"{joint} ({register})")[joint]
+        )
+
+    def write(self, register: str, joint: str, value: int, *, retries: int | None = None) -> None:
+        """Set one register of one servo, acknowledged."""
+        ask = lambda: self._driver.write(register, joint, value, normalize=False)  # noqa: E731
+        self._ask(ask, f"{joint} ({register})", retries)
+
+    def read_all(self, register: str, *, retries: int | None = None) -> NDArray[np.int64]:
+        """The same register of all six (6,), in `JOINTS` order, in one exchange."""
+        found = self._ask(lambda: self._synced(register), register, retries)
+        return np.array([found[name] for name in JOINTS], np.int64)
+
+    def write_all(self, register: str, values: NDArray[np.integer]) -> None:
+        """Set the same register of all six (6,); nobody acknowledges it."""
+        wanted = dict(zip(JOINTS, map(int, values), strict=True))
+        ask = lambda: self._driver.sync_write(register, wanted, normalize=False)  # noqa: E731
+        self._ask(ask, register)
+
+    def silent(self) -> list[str]:
+        """The joints whose servos do not answer a ping."""
+        return [name for name in JOINTS if self.ping(name) is None]
+
+    def torque_off(self) -> list[str]:
+        """Take the torque servo by servo, whoever is silent; the troubles met, none if all well."""
+        told = []
+        for name in JOINTS:
+            try:
+                self.write("Torque_Enable", name, 0, retries=5)  # LeRobot's own patience here
+                self.write("Lock", name, 0, retries=5)
+            except PortGone as gone:
+                return [*told, str(gone)]
+            except ArmFault:
+                told.append(f"{name} does not answer and may still hold")
+        return told
+
+    def _synced(self, register: str, joints: list[str] | None = None) -> Mapping[str, int]:
+        found = self._driver.sync_read(register, joints, normalize=False)
+        # An acknowledgement that comes late is a packet without data, and would be read as 0.
+        reader = self._driver.sync_reader
+        if any(len(data) != reader.data_length for data in reader.data_dict.values()):
+            raise ConnectionError("an answer of another length")
+        return found
+
+    def _ask(self, call: Callable[[], Any], what: str, retries: int | None = None) -> Any:
+        """`call`, again where the answer is lost or broken. Raises PortGone or Silent."""
+        if not self.is_open:
+            raise PortGone(f"{self.what}: {self.port} is not open.")
+        for left in range(self._retries if retries is None else retries, -1, -1):
+            try:
+                self._clear()
+                return call()
+            except RuntimeError as flag:  # it answered, and told of an overload or the like
+                logging.getLogger(__name__).debug("%s: %s", what, flag)
+                return None
+            except ConnectionError as lost:
+                self.trouble += 1
+                if left == 0:
+                    raise Silent(f"{self.what}: no answer from {what}: {lost}") from lost
+            except (OSError, termios.error, TypeError) as gone:
+                # TypeError: pyserial's, on a port closed under its reader
+                raise PortGone(f"{self.what}: {self.port} vanished: {_why(gone)}") from gone
+        raise AssertionError("a request was neither answered nor given up")
+
+    def _clear(self) -> None:
+        """An empty line, whatever the last request left behind when it was broken off."""
+        self._driver.port_handler.is_using = False
+        self._driver.port_handler.ser.reset_input_buffer()
+
+
+def _driver(port: str) -> Any:
+    """LeRobot's bus with an SO-101's motors. It gets no calibration: the arm converts by itself."""
+    from lerobot.motors import Motor, MotorNormMode
+    from lerobot.motors.feetech import FeetechMotorsBus
+
+    mode = MotorNormMode.DEGREES
+    motors = {name: Motor(i, MODEL, mode) for i, name in enumerate(JOINTS, start=1)}
+    return FeetechMotorsBus(port, motors)
+
+
+def calibration_of(bus: ServoBus) -> dict[str, tuple[int, int, int]]:
+    """joint → (homing offset, lowest, highest position) as the servos hold them."""
+    names = ("Homing_Offset", "Min_Position_Limit", "Max_Position_Limit")
+    columns = [bus.read_all(name) for name in names]
+    return {
+        joint: (int(columns[0][i]), int(columns[1][i]), int(columns[2][i]))
+        for i, joint in enumerate(JOINTS)
+    }
+
+
+def write_calibration(bus: ServoBus, calibration: Calibration) -> None:
+    """Put a calibration into the servos, torque off and lock open, as LeRobot does."""
+    for name, joint in zip(JOINTS, calibration.joints, strict=True):
+        bus.write("Torque_Enable", name, 0)
+        bus.write("Lock", name, 0)
+        bus.write("Homing_Offset", name, joint.homing_offset)
+        bus.write("Min_Position_Limit", name, joint.range_min)
+        bus.write("Max_Position_Limit", name, joint.range_max)
+
+
+def _why(error: BaseException) -> str:
+    """What a port's failure means to whoever stands before it."""
+    number = getattr(error, "errno", None) or (error.args[0] if error.args else None)
+    told = {
+        2: "there is no such port. Is the cable in? vibrissa doctor --hardware lists the ports.",
+        13: "no permission. Add yourself to its group: sudo usermod -aG dialout $USER, log in anew.",
+        11: "another program has it open. Stop that one first.",
+        16: "another program has it open. Stop that one first.",
+        5: "the adapter does not answer any more. Check cable and power.",
+    }
+    return told.get(number, f"{error}") if isinstance(number, int) else f"{error}"

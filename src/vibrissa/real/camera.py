@@ -1,0 +1,238 @@
+"""One camera: a thread that reads, a latest frame that nobody waits for, and its health.
+
+The thread opens the device, reads, decodes, and opens it again when it was lost; the loop only
+takes what is there. It is a thread and not a fork: a forked camera is a dead one.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vibrissa.core.episode import Health, Picture
+from vibrissa.real.rig import CameraCfg
+from vibrissa.real.sight import exposure, fingerprint, sampled
+from vibrissa.real.sources import CameraTrouble, Grabbed, Source
+
+FIRST_S = 5.0  # a first frame takes a webcam one or two seconds
+READ_S = 0.25  # how long a read waits before the thread looks whether it is to stop
+AGAIN_S = 0.5  # between two tries to open a device
+LATE_FRAMES = 2.0  # older than so many of its own frames is late
+GONE_S = 1.0  # without a frame for so long, it is missing; and its device is opened anew
+FROZEN_S = 0.5  # the same pixels for so long
+MOVED_RAD = np.deg2rad(2.0)  # an arm that moved that far must show in a picture
+TELL_S = 0.5  # what is wrong for so long is said
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One frame. captured_s: when it was grabbed, on `time.perf_counter`'s clock.
+
+    depth: (H, W) float32 m, of a camera that measures it, of the same moment.
+    """
+
+    picture: Picture
+    captured_s: float
+    sequence: int
+    health: Health = "ok"
+    depth: NDArray[np.float32] | None = None
+
+    def of_depth(self) -> Frame:
+        """The depth as a frame of its own."""
+        assert self.depth is not None
+        return replace(self, picture=self.depth, depth=None)
+
+
+@dataclass(frozen=True)
+class _Kept:
+    """The newest frame, with what the thread found out about it."""
+
+    frame: Frame
+    print: int
+    same_since_s: float  # captured_s of the first of a row of equal pictures
+
+
+class Camera:
+    """Reads `source()` in a thread. `noisy`: whether two equal pictures must be one."""
+
+    def __init__(
+        self,
+        cfg: CameraCfg,
+        source: Callable[[], Source],
+        *,
+        say: Callable[[str], None],
+        now: Callable[[], float] = time.perf_counter,
+    ):
+        self.cfg = cfg
+        self._source, self._say, self._now = source, say, now
+        self._stop = threading.Event()
+        self._first = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._kept: _Kept | None = None
+        self._trouble = ""
+        self._noisy = cfg.kind != "zmq"  # what comes by wire may be drawn, and drawn twice alike
+        self._captured: deque[float] = deque(maxlen=60)
+        self._print_seen, self._state_then = 0, None
+        self._began_s = now()
+        self._news = _News(f"camera {cfg.name!r}", say)
+        self.settings: dict[str, float] = {}
+
+    def start(self) -> None:
+        """Start reading; `wait_for_first` says whether anything came."""
+        self._began_s = self._now()
+        self._thread = threading.Thread(target=self._run, name=f"camera {self.cfg.name}")
+        self._thread.daemon = True
+        self._thread.start()
+
+    def wait_for_first(self, limit_s: float = FIRST_S) -> str:
+        """Why there was no frame in time; empty if there was one, or if none is needed."""
+        if self._first.wait(limit_s):
+            return ""
+        trouble = self._trouble or f"no frame within {limit_s:g} s from {self.cfg.device}."
+        told = f"camera {self.cfg.name!r}: {trouble}"
+        if not self.cfg.optional:
+            return told
+        self._say(f"{told} It is optional: on without it.")
+        return ""
+
+    @property
+    def fps(self) -> float:
+        """Frames a second lately, 0 where there are too few to tell."""
+        times = list(self._captured)
+        span_s = times[-1] - times[0] if len(times) > 1 else 0.0
+        return (len(times) - 1) / span_s if span_s > 0 else 0.0
+
+    def latest(self, state: NDArray[np.float32] | None = None) -> Frame:
+        """The newest frame and its health; black where there never was one. Never waits.
+
+        state (S,) rad is where the arm is: a picture that stays while the arm moves is frozen,
+        even where equal pictures are natural.
+        """
+        now_s, kept = self._now(), self._kept
+        if kept is None:
+            frame = Frame(_black(self.cfg), self._began_s, -1, "missing", _no_depth(self.cfg))
+        else:
+            frame = replace(kept.frame, health=self._health(kept, now_s, state))
+        self._news.hear(frame.health, self._trouble, now_s)
+        return frame
+
+    def age_s(self) -> float:
+        """How old the newest frame is; since the start where there is none."""
+        kept = self._kept
+        return self._now() - (kept.frame.captured_s if kept else self._began_s)
+
+    def stop(self) -> None:
+        self._stop.set()
+
+    def join(self, limit_s: float = 2.0) -> None:
+        """Wait for the thread; one that hangs in its driver is left behind, it is a daemon."""
+        if self._thread is not None:
+            self._thread.join(limit_s)
+
+    def _health(self, kept: _Kept, now_s: float, state: NDArray[np.float32] | None) -> Health:
+        age_s = now_s - kept.frame.captured_s
+        if age_s > GONE_S:
+            return "missing"
+        if age_s > LATE_FRAMES / self.cfg.fps:
+            return "late"
+        if kept.frame.health != "ok":
+            return kept.frame.health
+        return "frozen" if self._frozen(kept, state) else "ok"
+
+    def _frozen(self, kept: _Kept, state: NDArray[np.float32] | None) -> bool:
+        if kept.print != self._print_seen or self._state_then is None:
+            self._print_seen, self._state_then = kept.print, state
+        if kept.frame.captured_s - kept.same_since_s < FROZEN_S:
+            return False
+        moved = state is not None and self._state_then is not None
+        return self._noisy or (moved and np.abs(state - self._state_then).max() > MOVED_RAD)
+
+    def _run(self) -> None:
+        """Open, read until it fails, close, wait a little, again."""
+        while not self._stop.is_set():
+            try:
+                source = self._source()
+                try:
+                    self.settings = source.settings()
+                    self._read(source)
+                finally:
+                    source.close()
+            except CameraTrouble as trouble:
+                self._trouble = str(trouble)
+            self._stop.wait(AGAIN_S)
+
+    def _read(self, source: Source) -> None:
+        """Take frames until told to stop. Raises CameraTrouble when there are none any more."""
+        heard_s = self._now()
+        while not self._stop.is_set():
+            grabbed = source.read(READ_S)
+            if grabbed is not None:
+                self._take(grabbed)
+                heard_s = self._now()
+            elif self._now() - heard_s > max(GONE_S, FIRST_S if self._kept is None else 0.0):
+                raise CameraTrouble(f"no frame for {self._now() - heard_s:.1f} s.")
+
+    def _take(self, grabbed: Grabbed) -> None:
+        height, width = grabbed.picture.shape[:2]
+        if (width, height) != (self.cfg.width, self.cfg.height):
+            raise CameraTrouble(
+                f"it gives {width} × {height}; the rig says {self.cfg.width} × {self.cfg.height}. "
+                "Nothing is resized: change the one or the other."
+            )
+        sample, last = sampled(grabbed.picture), self._kept
+        print_ = fingerprint(sample)
+        same = last is not None and last.print == print_
+        since_s = last.same_since_s if last is not None and same else grabbed.captured_s
+        sequence = grabbed.sequence
+        if sequence is None:
+            sequence = last.frame.sequence + 1 if last is not None else 0
+        picture = grabbed.picture
+        picture.flags.writeable = False  # everybody gets this one
+        frame = Frame(picture, grabbed.captured_s, sequence, exposure(sample), grabbed.depth)
+        self._kept, self._trouble = _Kept(frame, print_, since_s), ""
+        self._captured.append(grabbed.captured_s)
+        self._first.set()
+
+
+class _News:
+    """Says what is wrong with a camera once it lasts, and when it is well again."""
+
+    def __init__(self, who: str, say: Callable[[str], None]):
+        self._who, self._say = who, say
+        self._now: Health = "ok"
+        self._since_s, self._said = 0.0, "ok"
+
+    def hear(self, health: Health, trouble: str, now_s: float) -> None:
+        if health != self._now:
+            self._now, self._since_s = health, now_s
+        if health == self._said or now_s - self._since_s < TELL_S:
+            return
+        self._said = health
+        if health == "ok":
+            self._say(f"{self._who} is well again.")
+        else:
+            told = f" {trouble}" if trouble and health == "missing" else ""
+            self._say(f"{self._who}: {_WORDS[health]}{told}")
+
+
+_WORDS: dict[Health, str] = {
+    "black": "its pictures are black. Is the lens covered?",
+    "frozen": "its picture does not change any more. Unplug it and plug it in again.",
+    "overexposed": "its pictures are over-exposed. Lower its exposure or the light.",
+    "late": "its pictures come late, or fewer than it should give.",
+    "missing": "its pictures stay away.",
+}
+
+
+def _black(cfg: CameraCfg) -> NDArray[np.uint8]:
+    return np.zeros((cfg.height, cfg.width, 3), np.uint8)
+
+
+def _no_depth(cfg: CameraCfg) -> NDArray[np.float32] | None:
+    return np.zeros((cfg.height, cfg.width), np.float32) if cfg.depth else None

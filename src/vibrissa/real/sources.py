@@ -1,0 +1,226 @@
+"""Where frames come from: a webcam by its stable name, a ZMQ publisher, a RealSense.
+
+A source blocks, raises `CameraTrouble`, and belongs to one thread.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import os
+import stat
+import time
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from vibrissa.core.errors import ArmFault, UsageError
+from vibrissa.real.rig import CameraCfg, device_trouble
+
+PLAUSIBLE_S = 1.0  # a driver's own time of capture counts if it is at most that old
+
+
+class CameraTrouble(ArmFault):
+    """A camera that cannot be opened or read; its thread tries again."""
+
+
+@dataclass(frozen=True)
+class Grabbed:
+    """picture: (H, W, 3) uint8 RGB, nobody else's. captured_s: on `time.perf_counter`'s clock,
+    before decoding. sequence: the camera's own count, None where it has none. depth: (H, W) m.
+    """
+
+    picture: NDArray[np.uint8]
+    captured_s: float
+    sequence: int | None = None
+    depth: NDArray[np.float32] | None = None
+
+
+class Source(Protocol):
+    """An open camera. `read` gives None when nothing came within the time."""
+
+    def read(self, within_s: float) -> Grabbed | None: ...
+    def settings(self) -> dict[str, float]: ...
+    def close(self) -> None: ...
+
+
+def make_source(cfg: CameraCfg) -> Source:
+    """Open the camera. Raises CameraTrouble where it cannot be had now."""
+    kinds = {"opencv": Webcam, "zmq": Published, "realsense": RealSense}
+    return kinds[cfg.kind](cfg)
+
+
+class Published:
+    """Pictures published as LeRobot's ZMQ camera wants them; capture time and count if told.
+
+    A message is JSON with base64 JPEGs under "images", by whole camera name. "monotonic_s" and
+    "sequence", where there are any, are this machine's clock and the camera's count.
+    """
+
+    def __init__(self, cfg: CameraCfg):
+        import zmq
+
+        address, _, self._name = cfg.device.removeprefix("tcp://").partition("/")
+        self._again = zmq.Again
+        self._socket = zmq.Context.instance().socket(zmq.SUB)
+        self._socket.setsockopt(zmq.CONFLATE, 1)  # only the newest: an old picture is of no use
+        self._socket.setsockopt(zmq.LINGER, 0)
+        self._socket.setsockopt_string(zmq.SUBSCRIBE, "")
+        self._socket.connect(f"tcp://{address}")
+
+    def read(self, within_s: float) -> Grabbed | None:
+        if not self._socket.poll(within_s * 1000):
+            return None
+        heard_s = time.perf_counter()
+        try:
+            message = json.loads(self._socket.recv())
+            images = message["images"]
+            if self._name not in images:
+                raise CameraTrouble(f"no {self._name!r} is sent there; but {', '.join(images)}.")
+            jpeg = np.frombuffer(base64.b64decode(images[self._name]), np.uint8)
+        except (ValueError, KeyError, TypeError, binascii.Error) as error:
+            raise CameraTrouble(f"what is sent there is no picture: {error!r}.") from error
+        # LeRobot's publishers put red where JPEG has blue, so this is RGB as it comes.
+        picture = cv2.imdecode(jpeg, cv2.IMREAD_COLOR)
+        if picture is None:
+            raise CameraTrouble("what is sent there is no JPEG.")
+        captured_s = message.get("monotonic_s", {}).get(self._name, heard_s)
+        sequence = message.get("sequence", {}).get(self._name)
+        return Grabbed(np.asarray(picture, np.uint8), float(captured_s), sequence)
+
+    def settings(self) -> dict[str, float]:
+        return {}
+
+    def close(self) -> None:
+        self._socket.close()
+
+
+# What V4L2 calls exposure and its kin → OpenCV's property, automatic ones first: a camera takes
+# a value of its own only once its automatic is off.
+CONTROLS: dict[str, int] = {
+    "auto_exposure": cv2.CAP_PROP_AUTO_EXPOSURE,
+    "auto_white_balance": cv2.CAP_PROP_AUTO_WB,
+    "auto_focus": cv2.CAP_PROP_AUTOFOCUS,
+    "exposure": cv2.CAP_PROP_EXPOSURE,
+    "gain": cv2.CAP_PROP_GAIN,
+    "white_balance": cv2.CAP_PROP_WB_TEMPERATURE,
+    "focus": cv2.CAP_PROP_FOCUS,
+    "brightness": cv2.CAP_PROP_BRIGHTNESS,
+    "contrast": cv2.CAP_PROP_CONTRAST,
+    "saturation": cv2.CAP_PROP_SATURATION,
+    "sharpness": cv2.CAP_PROP_SHARPNESS,
+}
+
+
+class Webcam:
+    """A webcam through OpenCV, by its path under /dev/v4l/by-id; MJPG, so that two share a bus.
+
+    A film's path may take its place; it is gone when it ends.
+    """
+
+    def __init__(self, cfg: CameraCfg):
+        if trouble := device_trouble(cfg):
+            raise UsageError(f"camera {cfg.name!r}: {trouble}")
+        try:
+            is_device = stat.S_ISCHR(os.stat(cfg.device).st_mode)
+        except OSError as error:
+            raise CameraTrouble(f"{cfg.device}: {error.strerror}. Is it plugged in?") from error
+        self._capture = cv2.VideoCapture(cfg.device, cv2.CAP_V4L2 if is_device else cv2.CAP_ANY)
+        if not self._capture.isOpened():
+            raise CameraTrouble(f"{cfg.device} does not open. Does another program use it?")
+        if is_device:
+            self._set(cfg)
+
+    def read(self, within_s: float) -> Grabbed | None:
+        if not self._capture.grab():
+            raise CameraTrouble("it does not answer any more.")
+        captured_s = _captured(self._capture.get(cv2.CAP_PROP_POS_MSEC), time.perf_counter())
+        fine, picture = self._capture.retrieve()
+        if not fine:
+            return None  # a broken frame; the next one may be whole
+        return Grabbed(np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), np.uint8), captured_s)
+
+    def settings(self) -> dict[str, float]:
+        """What exposure and its kin are now, for those the camera has."""
+        found = {name: self._capture.get(prop) for name, prop in CONTROLS.items()}
+        return {name: value for name, value in found.items() if value != -1}
+
+    def close(self) -> None:
+        self._capture.release()
+
+    def _set(self, cfg: CameraCfg) -> None:
+        capture = self._capture
+        capture.set(cv2.CAP_PROP_FOURCC, cv2.VideoWriter.fourcc(*"MJPG"))
+        capture.set(cv2.CAP_PROP_FRAME_WIDTH, cfg.width)
+        capture.set(cv2.CAP_PROP_FRAME_HEIGHT, cfg.height)
+        capture.set(cv2.CAP_PROP_FPS, cfg.fps)
+        capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)
+        for name, prop in CONTROLS.items():
+            if name in cfg.exposure and not capture.set(prop, cfg.exposure[name]):
+                raise CameraTrouble(f"it does not take {name} {cfg.exposure[name]}.")
+
+
+class RealSense:
+    """A RealSense through LeRobot's class, with depth if wanted. It reads in a thread of its own."""
+
+    def __init__(self, cfg: CameraCfg):
+        try:
+            from lerobot.cameras.realsense import RealSenseCamera, RealSenseCameraConfig
+        except ImportError as error:
+            raise UsageError(
+                f"camera {cfg.name!r}: RealSense wants its driver: pip install "
+                "'vibrissa[realsense]'."
+            ) from error
+        wanted = {k: v for k, v in cfg.exposure.items() if k in ("exposure", "gain")}
+        self._depth = cfg.depth
+        self._last_s = -1.0
+        try:
+            self._camera: Any = RealSenseCamera(
+                RealSenseCameraConfig(
+                    cfg.device,
+                    fps=cfg.fps,
+                    width=cfg.width,
+                    height=cfg.height,
+                    use_depth=cfg.depth,
+                    **wanted,
+                )
+            )
+            self._camera.connect()
+        except ImportError as error:
+            raise CameraTrouble("its driver is missing: pip install 'vibrissa[realsense]'.") from (
+                error
+            )
+        except (ConnectionError, RuntimeError, ValueError) as error:
+            raise CameraTrouble(f"{cfg.device}: {error}") from error
+
+    def read(self, within_s: float) -> Grabbed | None:
+        try:
+            picture = self._camera.async_read(timeout_ms=within_s * 1000)
+        except TimeoutError:
+            return None
+        except (ConnectionError, RuntimeError) as error:
+            raise CameraTrouble(f"{error}") from error
+        with self._camera.frame_lock:
+            captured_s = self._camera.latest_timestamp
+            depth = self._camera.latest_depth_frame if self._depth else None
+        metres = None if depth is None else depth[..., 0].astype(np.float32) / 1000
+        return Grabbed(np.array(picture, np.uint8), float(captured_s), None, metres)
+
+    def settings(self) -> dict[str, float]:
+        return {}
+
+    def close(self) -> None:
+        try:
+            self._camera.disconnect()
+        except (ConnectionError, RuntimeError):
+            return  # it went first
+
+
+def _captured(driver_ms: float, now_s: float) -> float:
+    """The driver's own time of capture where it tells one on the monotonic clock, else now."""
+    told_s = driver_ms / 1000
+    return told_s if 0 <= now_s - told_s < PLAUSIBLE_S else now_s
