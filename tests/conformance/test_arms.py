@@ -11,13 +11,16 @@ from fakes import OneJoint
 from vibrissa.core.contract import Contract
 from vibrissa.core.episode import Observation
 from vibrissa.core.protocols import Arm
+from vibrissa.real.arm import RealArm
+from vibrissa.real.rig import load_rig
+from vibrissa.sim.tasks import make_scene
+from vibrissa.twin.twin import Twin
 
 
 def _simulated(task: str, randomise: str = "none") -> Callable[[], Arm]:
     def make() -> Arm:
         from vibrissa.sim.arm import SimArm
         from vibrissa.sim.randomise import preset
-        from vibrissa.sim.tasks import make_scene
 
         return SimArm(make_scene(task, random=preset(randomise)))
 
@@ -32,11 +35,28 @@ ARMS: dict[str, Callable[[], Arm]] = {
 }
 
 
+REAL = "the real arm, on the twin"  # time and noise are its own: no two episodes are the same
+
+
 @pytest.fixture(params=ARMS)
-def arm(request) -> Iterator[Arm]:
+def simulated(request) -> Iterator[Arm]:
     made = ARMS[request.param]()
     yield made
     made.close()
+
+
+@pytest.fixture(params=[*ARMS, REAL])
+def arm(request, tmp_path) -> Iterator[Arm]:
+    if request.param != REAL:
+        made = ARMS[request.param]()
+        yield made
+        made.close()
+        return
+    with (
+        Twin(tmp_path, make_scene("lift")),
+        RealArm(load_rig(tmp_path / "rig.yaml"), 30, say=lambda _: None, warning_s=0) as made,
+    ):
+        yield made
 
 
 def _walk(arm: Arm, seed: int, ticks: int) -> list[Observation]:
@@ -58,24 +78,25 @@ def test_it_is_an_arm_with_a_contract_that_survives_json(arm) -> None:
 def test_observations_are_what_the_contract_says(arm) -> None:
     for tick, observation in enumerate(_walk(arm, 0, 5)):
         assert observation.tick == tick
-        assert observation.time_s == pytest.approx(tick / arm.contract.rate_hz)
+        if not isinstance(arm, RealArm):
+            assert observation.time_s == pytest.approx(tick / arm.contract.rate_hz)
         assert observation.state.shape == (len(arm.contract.state),)
         assert observation.state.dtype == np.float32
         assert observation.privileged.shape == (len(arm.contract.privileged),)
         assert tuple(observation.images) == arm.contract.camera_names
 
 
-def test_a_seed_is_an_episode_bit_for_bit(arm) -> None:
-    first, other, again = _walk(arm, 3, 20), _walk(arm, 4, 20), _walk(arm, 3, 20)
+def test_a_seed_is_an_episode_bit_for_bit(simulated) -> None:
+    first, other, again = (_walk(simulated, seed, 20) for seed in (3, 4, 3))
     for a, b in zip(first, again, strict=True):
         np.testing.assert_array_equal(a.state, b.state)
         np.testing.assert_array_equal(a.privileged, b.privileged)
     assert any((a.state != b.state).any() for a, b in zip(first, other, strict=True))
 
 
-def test_two_arms_of_a_kind_live_the_same_episode(request, arm) -> None:
-    twin = ARMS[request.node.callspec.params["arm"]]()
-    for a, b in zip(_walk(arm, 5, 20), _walk(twin, 5, 20), strict=True):
+def test_two_arms_of_a_kind_live_the_same_episode(request, simulated) -> None:
+    twin = ARMS[request.node.callspec.params["simulated"]]()
+    for a, b in zip(_walk(simulated, 5, 20), _walk(twin, 5, 20), strict=True):
         np.testing.assert_array_equal(a.state, b.state)
     twin.close()
 

@@ -21,11 +21,11 @@ from vibrissa.control.limits import Limits
 from vibrissa.core.contract import Contract, so101
 from vibrissa.core.episode import Observation
 from vibrissa.core.errors import ArmFault, ContractError
-from vibrissa.real import homing
 from vibrissa.real.bus import PortGone, ServoBus, Silent
 from vibrissa.real.calibration import default_path, load_calibration
 from vibrissa.real.cameras import Cameras, specs
 from vibrissa.real.greet import configure, greet, take_torque
+from vibrissa.real.homing import TICK_S, Path, pose_rad, way
 from vibrissa.real.leaving import at_exit, signals_as_interrupts
 from vibrissa.real.rig import Rig
 from vibrissa.real.watch import Watch
@@ -51,14 +51,16 @@ class RealArm:
         rate_hz: float,
         *,
         instruction: str = "",
-        homing: homing.Path = "none",
+        homing: Path = "none",
+        warning_s: float = WARNING_S,
         say: Callable[[str], None] | None = None,
         now: Callable[[], float] = time.perf_counter,
         sleep: Callable[[float], None] = time.sleep,
     ):
         if rig.arm.kind != "so101":
             raise ContractError(f"a rig whose arm is {rig.arm.kind!r} has no real arm: so101.")
-        self.rig, self.homing = rig, homing
+        self.rig, self._warning_s = rig, warning_s
+        self.homing: Path = homing
         self.say = say or (lambda line: print(line, file=sys.stderr, flush=True))
         self._now, self._sleep = now, sleep
         path = rig.arm.calibration or default_path(rig.arm.id)
@@ -183,14 +185,14 @@ class RealArm:
         self._aim(np.where(moving, here, self._target).astype(np.float32), self._now())
         self._gentle = True
 
-    def go_home(self, path: homing.Path = "direct") -> str:
+    def go_home(self, path: Path = "direct") -> str:
         """Move to the rig's home pose at a hand's speed; what went wrong, empty if nothing.
 
         It raises no ArmFault: a way home that fails must not hide the episode before it.
         """
         if self.rig.home_deg is None or path == "none":
             return ""
-        return self._go(homing.pose_rad(self.rig.home_deg), path, "home")
+        return self._go(pose_rad(self.rig.home_deg), path, "home")
 
     def close(self) -> None:
         """Rest pose if the rig has one, a word, torque off, port closed. Never raises ArmFault."""
@@ -205,7 +207,7 @@ class RealArm:
         try:
             if self.bus.is_open and not warned and not self._rest(told):
                 self.say(f"torque of {self.bus.what} goes off now: hold the arm!")
-                self._sleep(WARNING_S)
+                self._sleep(self._warning_s)
         finally:
             try:
                 told += self.bus.torque_off() if self.bus.is_open else [_unreached(self.bus)]
@@ -220,17 +222,17 @@ class RealArm:
         """Go to the rest pose if there is one; whether the arm is there."""
         if self.rig.rest_deg is None or self._target is None:
             return False
-        trouble = self._go(homing.pose_rad(self.rig.rest_deg), "direct", "rest")
+        trouble = self._go(pose_rad(self.rig.rest_deg), "direct", "rest")
         told += [trouble] if trouble else []
         return not trouble
 
-    def _go(self, goal: NDArray[np.float32], path: homing.Path, where: str) -> str:
+    def _go(self, goal: NDArray[np.float32], path: Path, where: str) -> str:
         try:
             self._settle()
             assert self._target is not None
-            for point in homing.way(self._target, goal, path):
+            for point in way(self._target, goal, path):
                 self.send(point)
-                self._sleep(homing.TICK_S)
+                self._sleep(TICK_S)
         except ArmFault as fault:
             return f"the way {where} was broken off: {fault}"
         return ""

@@ -189,7 +189,7 @@ def _why(error: BaseException) -> str:
     number = getattr(error, "errno", None) or (error.args[0] if error.args else None)
     told = {
         2: "there is no such port. Is the cable in? vibrissa doctor --hardware lists the ports.",
-        13: "no permission. Add yourself to its group: sudo usermod -aG dialout $USER, log in anew.",
+        13: "no permission. Add yourself to its group: sudo usermod -aG dialout $USER.",
         11: "another program has it open. Stop that one first.",
         16: "another program has it open. Stop that one first.",
         5: "the adapter does not answer any more. Check cable and power.",

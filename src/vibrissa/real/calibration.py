@@ -47,7 +47,7 @@ class Calibration:
         By way of LeRobot's own units: degrees about the middle of the calibrated range, a
         gripper from 0 to 100 of it. As LeRobot does, a gripper beyond its range reads as its end.
         """
-        low, high, ticks = self._low, self._high, np.asarray(ticks, np.float64)
+        low, high = self._low, self._high
         degrees = (ticks - (low + high) / 2) * 360 / TURN
         share = (np.clip(ticks, low, high) - low) / (high - low)
         degrees[GRIPPER] = 100 * (1 - share if self._turned else share)[GRIPPER]

@@ -78,7 +78,8 @@ class Camera:
         self._trouble = ""
         self._noisy = cfg.kind != "zmq"  # what comes by wire may be drawn, and drawn twice alike
         self._captured: deque[float] = deque(maxlen=60)
-        self._print_seen, self._state_then = 0, None
+        self._print_seen = 0
+        self._state_then: NDArray[np.float32] | None = None  # where the arm was at that picture
         self._began_s = now()
         self._news = _News(f"camera {cfg.name!r}", say)
         self.settings: dict[str, float] = {}
@@ -150,8 +151,9 @@ class Camera:
             self._print_seen, self._state_then = kept.print, state
         if kept.frame.captured_s - kept.same_since_s < FROZEN_S:
             return False
-        moved = state is not None and self._state_then is not None
-        return self._noisy or (moved and np.abs(state - self._state_then).max() > MOVED_RAD)
+        if self._noisy or state is None or self._state_then is None:
+            return self._noisy
+        return bool(np.abs(state - self._state_then).max() > MOVED_RAD)
 
     def _run(self) -> None:
         """Open, read until it fails, close, wait a little, again."""

@@ -165,7 +165,7 @@ class Webcam:
 
 
 class RealSense:
-    """A RealSense through LeRobot's class, with depth if wanted. It reads in a thread of its own."""
+    """A RealSense through LeRobot's class, with depth if wanted."""
 
     def __init__(self, cfg: CameraCfg):
         try:
@@ -175,9 +175,10 @@ class RealSense:
                 f"camera {cfg.name!r}: RealSense wants its driver: pip install "
                 "'vibrissa[realsense]'."
             ) from error
-        wanted = {k: v for k, v in cfg.exposure.items() if k in ("exposure", "gain")}
+        wanted: dict[str, Any] = {
+            k: v for k, v in cfg.exposure.items() if k in ("exposure", "gain")
+        }
         self._depth = cfg.depth
-        self._last_s = -1.0
         try:
             self._camera: Any = RealSenseCamera(
                 RealSenseCameraConfig(

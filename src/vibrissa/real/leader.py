@@ -1,0 +1,78 @@
+"""The leader arm: an SO-101 without torque, whose joints say where the follower shall go."""
+
+from __future__ import annotations
+
+from types import TracebackType
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vibrissa.control.pilots import Unasking
+from vibrissa.core.episode import Decision, Observation
+from vibrissa.core.errors import ArmFault, ContractError
+from vibrissa.real.bus import ServoBus, Silent
+from vibrissa.real.calibration import default_path, load_calibration
+from vibrissa.real.greet import greet
+from vibrissa.real.leaving import at_exit
+from vibrissa.real.rig import LeaderCfg
+
+
+class Leader(Unasking):
+    """A leader arm as a Pilot. `connect` first, `close` at last; or use it as a context.
+
+    It is never moved: its torque is off from the start. The readings are those of the same
+    instant in which they are asked for; nothing is smoothed and nothing is kept.
+    """
+
+    def __init__(self, cfg: LeaderCfg, *, retries: int = 2):
+        if cfg.kind != "so101":
+            raise ContractError(f"a leader of kind {cfg.kind!r} is no arm: so101.")
+        path = cfg.calibration or default_path(cfg.id, leader=True)
+        self.calibration = load_calibration(path)
+        self.bus = ServoBus(cfg.port, f"leader {cfg.id!r}", retries=retries)
+
+    def __enter__(self) -> Leader:
+        self.connect()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def connect(self) -> None:
+        """Open, check, and let go. Raises ArmFault, one line that says what to do."""
+        self._forget = at_exit(self.close)
+        try:
+            self.bus.open()
+            greet(self.bus, self.calibration)
+            troubles = self.bus.torque_off()
+            if troubles:
+                raise ArmFault(f"{self.bus.what}: {'; '.join(troubles)}.")
+        except BaseException:
+            self.close()
+            raise
+
+    def read(self) -> NDArray[np.float32]:
+        """Where it stands now (A,) rad. Raises ArmFault when it does not answer."""
+        try:
+            return self.calibration.rad(self.bus.read_all("Present_Position"))
+        except Silent as silent:
+            who = ", ".join(self.bus.silent()) or "no single servo, but packets get lost"
+            raise ArmFault(
+                f"{self.bus.what}: no answer from {who}. The follower holds. Check the leader's "
+                "cable and power."
+            ) from silent
+
+    def reset(self, seed: int) -> None:
+        """Nothing of an episode is kept; a port that vanished may be there again."""
+        if not self.bus.is_open:
+            self.connect()
+
+    def decide(self, observation: Observation) -> Decision:
+        return Decision(self.read(), "human")
+
+    def close(self) -> None:
+        """Let the port go; never raises."""
+        self.bus.close()
+        self._forget()

@@ -1,0 +1,29 @@
+"""The leader arm, on the twin."""
+
+from __future__ import annotations
+
+import pytest
+
+from vibrissa.core.protocols import Pilot
+from vibrissa.real.leader import Leader
+
+
+@pytest.fixture
+def leader(rig):
+    with Leader(rig.leader) as made:
+        yield made
+
+
+def test_it_says_where_it_stands_and_is_not_held(leader, twin) -> None:
+    assert leader.read()[2] == pytest.approx(1.0, abs=0.02)
+    servos = twin.stations["leader"].bus.servos
+    assert not any(servo.memory["Torque_Enable"] for servo in servos)
+
+
+def test_it_leads_the_follower(leader, arm) -> None:
+    arm.reset(0)
+    assert isinstance(leader, Pilot)
+    observation = arm.observe()
+    decision = leader.decide(observation)
+    assert decision.source == "human"
+    assert arm.send(decision.action).shape == decision.action.shape
