@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from vibrissa.control.marked import Lines, read_marked
 from vibrissa.core.errors import UsageError
 from vibrissa.sim.goals import TrayCfg
-from vibrissa.control.marked import Lines, read_marked
 from vibrissa.sim.scene import SceneCfg, build
 from vibrissa.sim.task_checks import check_task
 from vibrissa.sim.task_file import load_task, shipped

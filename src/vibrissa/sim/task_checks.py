@@ -13,11 +13,11 @@ from typing import Any
 
 import numpy as np
 
+from vibrissa.control.marked import Lines
 from vibrissa.core.errors import ArmFault
 from vibrissa.sim.goals import RulesCfg, SiteCfg, SuccessCfg, goal_of, spawn_touches, square_of
 from vibrissa.sim.grasp import WIDEST_M, Grasps, Grip, Style
 from vibrissa.sim.judge import holds
-from vibrissa.control.marked import Lines
 from vibrissa.sim.placing import MOST_LEAN_RAD, OVER_M, Placing
 from vibrissa.sim.reach import Pose, Reach
 from vibrissa.sim.scene import SceneCfg, build

@@ -15,9 +15,9 @@ from typing import Any
 
 import numpy as np
 
+from vibrissa.control.marked import Lines, Marked, read_marked
 from vibrissa.sim import robot
 from vibrissa.sim.goals import RulesCfg, SpawnCfg, SuccessCfg
-from vibrissa.control.marked import Lines, Marked, read_marked
 from vibrissa.sim.scene import CameraCfg, SceneCfg, look_at
 from vibrissa.sim.task_checks import check_task
 from vibrissa.sim.task_things import read_goal, read_object, read_sites

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from vibrissa.control.marked import Lines, Marked
 from vibrissa.core.errors import UsageError
 from vibrissa.sim.goals import BaseCfg, SiteCfg, SpawnCfg, TrayCfg, ZoneCfg
-from vibrissa.control.marked import Lines, Marked
 from vibrissa.sim.scene import ObjectCfg
 from vibrissa.sim.solid import read_solid
 
