@@ -24,6 +24,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "record": ("vibrissa.commands.record", "record demonstrations as a LeRobot dataset"),
     "train": ("vibrissa.commands.train", "train a recipe on a dataset"),
     "eval": ("vibrissa.commands.eval", "judge a checkpoint, or the expert, zero, random pilot"),
+    "deploy": ("vibrissa.commands.deploy", "let a checkpoint drive an arm: real, twin, simulated"),
+    "label": ("vibrissa.commands.label", "say afterwards how a rollout of deploy went"),
     "openloop": ("vibrissa.commands.openloop", "does a policy reproduce the actions of a dataset?"),
     "replay": ("vibrissa.commands.replay", "play a real arm's recording on the simulated arm"),
     "fit": ("vibrissa.commands.fit", "fit the simulated servos to a real arm's recordings"),

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import threading
 import time
 
 import numpy as np
 import pytest
 from fakes import CONTRACT, OneJoint, Ramp, Reach, Tape
 
+from vibrissa.control import drive
 from vibrissa.control.clock import WallClock
 from vibrissa.control.drive import run_behind, run_episode
 from vibrissa.control.pilots import ChunkPlayer, Random, Replay, Takeover, Zero
 from vibrissa.control.rollout import rollout
 from vibrissa.core.episode import Observation
-from vibrissa.core.errors import PolicyFault, UsageError
+from vibrissa.core.errors import ArmFault, PolicyFault, UsageError
 
 
 def _at(tick: int, q: float = 0.0) -> Observation:
@@ -145,6 +147,50 @@ def test_a_fault_behind_the_arm_s_back_ends_the_episode_well() -> None:
         run_behind(rollout(arm, ChunkPlayer(4), Reach(), [tape], clock=WallClock(200.0)), Broken())
     assert arm.held == 1
     assert tape.ends[0].outcome.reason == "fault"
+
+
+def test_a_camera_that_fails_behind_the_arm_s_back_is_a_fault_of_the_episode() -> None:
+    arm, tape = OneJoint(), Tape()
+
+    def render(name: str):
+        raise ArmFault("the camera is gone")
+
+    arm._render = render  # type: ignore[method-assign]
+    with pytest.raises(ArmFault, match="the camera is gone"):
+        run_behind(rollout(arm, ChunkPlayer(4), Reach(), [tape]), Ramp())
+    assert arm.held == 1
+    assert tape.ends[0].outcome.reason == "fault"
+
+
+def test_ctrl_c_between_two_ticks_holds_the_arm_at_once(monkeypatch) -> None:
+    """It may strike in the driver's own lines, while the loop is suspended."""
+
+    def struck(question, policy):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(drive, "_look", struck)
+    arm, tape = OneJoint(), Tape()
+    with pytest.raises(KeyboardInterrupt):
+        run_behind(rollout(arm, ChunkPlayer(4), Reach(), [tape]), Ramp())
+    assert arm.held == 1
+    assert tape.ends[0].outcome.reason == "aborted"
+
+
+def test_an_inference_that_hangs_keeps_nobody_from_the_end(monkeypatch) -> None:
+    go_on = threading.Event()
+
+    class Stuck(Ramp):
+        def act(self, observations):
+            go_on.wait()
+            return super().act(observations)
+
+    monkeypatch.setattr(drive, "HANGS_S", 0.1)
+    arm, tape = OneJoint(), Tape()
+    episode = run_behind(rollout(arm, ChunkPlayer(4), Reach(), [tape]), Stuck())
+    assert episode.outcome.reason == "timeout"
+    assert all(step.decision.late for step in tape.steps)
+    assert arm.held == 1
+    go_on.set()
 
 
 def test_takeover_switches_source_and_starts_the_policy_afresh() -> None:

@@ -43,15 +43,15 @@ def test_what_cannot_be_filmed_is_refused(cameras, chosen, told) -> None:
         framing(cameras, chosen)
 
 
-def test_the_inset_lies_in_the_lower_right_and_changes_nothing_else() -> None:
+def test_the_inset_lies_in_the_upper_right_and_changes_nothing_else() -> None:
     far, close = np.full((481, 641, 3), 40, np.uint8), np.full((48, 64, 3), 200, np.uint8)
     whole = Framing("far", "close").compose({"far": far, "close": close})
     assert whole.shape == (480, 640, 3)
-    corner = whole[480 - 8 - 160 : 480 - 8, 640 - 8 - 213 : 640 - 8]
+    corner = whole[8 : 8 + 144, 640 - 8 - 192 : 640 - 8]
     assert corner.mean() == 200
-    assert whole[:300].mean() == 40
+    assert whole[200:].mean() == 40
     assert far.mean() == 40
-    assert (whole[-8 - 160 - 1, -20] == 255).all()
+    assert (whole[8 + 144, -20] == 255).all()
 
 
 def test_a_picture_too_small_for_an_inset_stays_as_it_is() -> None:

@@ -34,7 +34,8 @@ class Report:
     rows: the policy's own episodes; beside: expert and zero pilot on the same seeds. losses:
     (step, loss) pairs. landmarks and area: outlines of the scene for the map, see
     `charts.spawn_map`. sees: one sentence on what the policy is shown, privileged channels by
-    name. unseen: whether no demonstration can have come from these seeds.
+    name. unseen: whether no demonstration can have come from these seeds. note: what the
+    headline's rate speaks of, where it is not of held-out scenes.
     """
 
     title: str
@@ -55,6 +56,7 @@ class Report:
     machine: Mapping[str, str] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
     command: str = ""
+    note: str = ""
 
 
 def to_dict(report: Report) -> dict[str, Any]:
@@ -132,7 +134,7 @@ def render(report: Report) -> str:
         clips=[_clip(c) for c in report.clips],
         no_clips=report.no_clips,
         curve_note=_curve_note(report),
-        time_note=f"{_duration(report.wall_s)} from the first demonstration to this page.",
+        time_note=f"{_duration(report.wall_s)} from the first {_first(report)} to this page.",
         phases=[
             {"name": n, "seconds": round(s, 2), "text": _duration(s)}
             for n, s in report.seconds.items()
@@ -163,9 +165,9 @@ def _headline(report: Report, summary: Summary) -> dict[str, Any]:
         "rate": rate,
         "interval": f"{low}–{high} %",
         "sentence": f"{report.instruction}: {summary.success} of {summary.episodes} "
-        f"{'held-out ' * report.unseen}scenes solved.",
+        f"{'held-out ' * report.unseen}{'rollouts' if report.note else 'scenes'} solved.",
         "sees": report.sees,
-        "note": note,
+        "note": report.note or note,
     }
 
 
@@ -234,6 +236,10 @@ def _clip(clip: Clip) -> dict[str, Any]:
         "film": base64.b64encode(clip.film_mp4).decode(),
         "strip": base64.b64encode(clip.strip_png).decode(),
     }
+
+
+def _first(report: Report) -> str:
+    return "rollout" if report.note else "demonstration"
 
 
 def _duration(seconds: float) -> str:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass
+from queue import SimpleQueue
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +18,8 @@ from vibrissa.control.rollout import Answer, Rollout, rollout
 from vibrissa.core.episode import Episode, Observation
 from vibrissa.core.errors import PolicyFault, UsageError, VibrissaError
 from vibrissa.core.protocols import Arm, Observer, Pilot, Policy, Task
+
+HANGS_S = 5.0  # how long the end of an episode waits for an inference that is on its way
 
 
 @dataclass(frozen=True)
@@ -89,27 +93,69 @@ def run_behind(episode: Rollout, policy: Policy) -> Episode:
     For arms that cannot wait. The pictures of a question are taken before it is handed over.
     The answer enters at the first tick after it is ready (see `ChunkPlayer`'s `lead`).
     """
-    pending: Future[NDArray[np.float32]] | None = None
     asked_tick, asked_s, reply = 0, 0.0, None
     policy.reset([0])
-    with ThreadPoolExecutor(1, thread_name_prefix="inference") as pool:
+    inference = _Inference(policy)
+    try:
         while True:
-            try:
-                question = episode.send(reply)
-            except StopIteration as end:
-                return end.value
+            question = episode.send(reply)
             reply = None
             if question is not None:
-                _look(question, policy)
-                asked_tick, asked_s = question.tick, time.perf_counter()
-                pending = pool.submit(policy.act, [question])
-            if pending is not None and pending.done():
                 try:
-                    chunk = pending.result()[0]
-                except Exception as error:  # a policy is foreign code: its failure ends the episode
-                    episode.throw(_fault(error))
-                    raise AssertionError("an episode went on after a fault") from error
-                reply, pending = Answer(chunk, asked_tick, time.perf_counter() - asked_s), None
+                    _look(question, policy)
+                except VibrissaError as fault:  # a camera's, and the episode's to tell
+                    episode.throw(fault)
+                asked_tick, asked_s = question.tick, time.perf_counter()
+                inference.ask(question)
+            answer = inference.answer()
+            if isinstance(answer, PolicyFault):
+                episode.throw(answer)
+            elif answer is not None:
+                reply = Answer(answer, asked_tick, time.perf_counter() - asked_s)
+    except StopIteration as end:
+        return end.value
+    finally:
+        episode.close()  # whatever struck here and not in the loop: the arm is told to hold first
+        inference.close()
+
+
+class _Inference:
+    """One policy's answers, worked out in a thread that no program has to wait for at its end."""
+
+    def __init__(self, policy: Policy):
+        self._policy = policy
+        self._questions: SimpleQueue[Observation | None] = SimpleQueue()
+        self._answer: Future[NDArray[np.float32]] | None = None
+        self._thread = threading.Thread(target=self._run, name="inference", daemon=True)
+        self._thread.start()
+
+    def ask(self, question: Observation) -> None:
+        self._answer = Future()
+        self._questions.put(question)
+
+    def answer(self) -> NDArray[np.float32] | PolicyFault | None:
+        """The chunk (K, A), once, when it is ready."""
+        if self._answer is None or not self._answer.done():
+            return None
+        answer, self._answer = self._answer, None
+        try:
+            return answer.result()[0]
+        except Exception as error:  # a policy is foreign code: its failure ends the episode
+            return _fault(error)
+
+    def close(self) -> None:
+        """Let the last inference end, so that two never run at once; one that hangs is left."""
+        self._questions.put(None)
+        self._thread.join(HANGS_S)
+
+    def _run(self) -> None:
+        while (question := self._questions.get()) is not None:
+            answer = self._answer
+            assert answer is not None
+            try:
+                answer.set_result(self._policy.act([question]))
+            except Exception as error:  # handed over, and told by `answer`
+                answer.set_exception(error)
 
 
 def _begin(

@@ -70,21 +70,22 @@ class ServoBus:
         except (OSError, termios.error):  # a port that vanished need not be closed
             self._driver.port_handler.is_open = False
 
-    def ping(self, joint: str, *, retries: int | None = None) -> int | None:
+    def ping(self, joint: str) -> int | None:
         """The model number of a servo, None where nobody answers."""
         try:
-            return self.read("Model_Number", joint, retries=retries)
+            return self.read("Model_Number", joint)
         except Silent:
             return None
 
-    def read(self, register: str, joint: str, *, retries: int | None = None) -> int:
+    def read(self, register: str, joint: str) -> int:
         """One register of one servo, its sign decoded.
 
         Asked as a synchronous read of one: there the driver hands out the value even when the
         servo tells of an overload in the same packet.
         """
-        ask = lambda: self._synced(register, [joint])  # noqa: E731
-        return int(self._ask(ask, f"{joint} ({register})", retries)[joint])
+        return int(
+            self._ask(lambda: self._synced(register, [joint]), f"{joint} ({register})")[joint]
+        )
 
     def write(self, register: str, joint: str, value: int, *, retries: int | None = None) -> None:
         """Set one register of one servo, acknowledged."""
@@ -103,8 +104,8 @@ class ServoBus:
         self._ask(ask, register)
 
     def silent(self) -> list[str]:
-        """The joints whose servos do not answer now, asked once: 50 ms for each that is silent."""
-        return [name for name in JOINTS if self.ping(name, retries=0) is None]
+        """The joints whose servos do not answer a ping."""
+        return [name for name in JOINTS if self.ping(name) is None]
 
     def torque_off(self) -> list[str]:
         """Take the torque servo by servo, whoever is silent; the troubles met, none if all well."""

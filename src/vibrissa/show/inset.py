@@ -15,7 +15,7 @@ from vibrissa.show.video import to_height
 
 Picture = NDArray[np.uint8]  # (H, W, 3) RGB
 
-SHARE, MARGIN_PX, BORDER_PX = 1 / 3, 8, 2  # the inset's height of the whole, and where it lies
+SHARE, MARGIN_PX, BORDER_PX = 0.3, 8, 2  # the inset's height of the whole, and where it lies
 CLOSE = ("wrist", "gripper", "hand")  # what cameras are called that look from the arm itself
 
 
@@ -65,16 +65,15 @@ def framing(cameras: Sequence[CameraSpec], chosen: Sequence[str] = ()) -> Framin
 
 
 def _lay(whole: Picture, small: Any) -> None:
-    """Put `small` into the lower right corner of `whole`, framed in white."""
+    """Put `small` into the upper right corner of `whole`, framed in white."""
     height = max(2, round(whole.shape[0] * SHARE))
     inset = to_height(np.ascontiguousarray(small), height)
     width = min(inset.shape[1], whole.shape[1] - 2 * MARGIN_PX)
     if width < 2 or height > whole.shape[0] - 2 * MARGIN_PX:
         return  # a picture too small to hold another one
-    bottom, right = whole.shape[0] - MARGIN_PX, whole.shape[1] - MARGIN_PX
-    edge = BORDER_PX
-    whole[bottom - height - edge : bottom + edge, right - width - edge : right + edge] = 255
-    whole[bottom - height : bottom, right - width : right] = inset[:, :width]
+    top, right, edge = MARGIN_PX, whole.shape[1] - MARGIN_PX, BORDER_PX
+    whole[top - edge : top + height + edge, right - width - edge : right + edge] = 255
+    whole[top : top + height, right - width : right] = inset[:, :width]
 
 
 def _even(picture: Any) -> Picture:

@@ -132,7 +132,7 @@ class Reel:
 
     def _sound(self, track: _Track | None, now_s: float) -> None:
         if track is not None and self._hear is not None:
-            track.lay(self._hear())
+            track.lay(self._hear(), now_s)
             track.reach(now_s - AWAITED_S)
 
 
@@ -189,11 +189,15 @@ class _Track:
         self._stream = container.add_stream("aac", rate=RATE_HZ)
         self._stream.layout = "mono"
         self._waiting = np.zeros(0, np.float32)
+        self._early: list[Block] = []
         self._laid = self._coded = 0  # samples
 
-    def lay(self, blocks: Sequence[Block]) -> None:
+    def lay(self, blocks: Sequence[Block], now_s: float) -> None:
+        """Lay what begins before `now_s`; the rest waits, so that sound never outlasts pictures."""
         slack = round(SLACK_S * RATE_HZ)
-        for block in blocks:
+        known = [*self._early, *blocks]
+        self._early = [block for block in known if block.start_s >= now_s]
+        for block in (block for block in known if block.start_s < now_s):
             at = self._sample(block.start_s)
             if abs(at - self._laid) <= slack:
                 at = self._laid

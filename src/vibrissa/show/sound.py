@@ -30,7 +30,7 @@ OPEN_S, CLOSE_S = 3.0, 1.0
 SILENT_S = 2.0  # without a block for so long, a microphone is dead
 SYSTEMS = {"linux": "alsa", "darwin": "avfoundation", "win32": "dshow"}
 # The ALSA library inside PyAV's wheel looks for its configuration where it was built.
-ALSA_CONFIGURATION = Path("/usr/share/alsa/alsa.conf")
+ALSA = Path("/usr/share/alsa")
 
 
 @dataclass(frozen=True)
@@ -96,8 +96,9 @@ class Microphone:
 
     def _run(self) -> None:
         av.logging.set_level(av.logging.PANIC)
-        if self._format == "alsa" and ALSA_CONFIGURATION.is_file():
-            os.environ.setdefault("ALSA_CONFIG_PATH", str(ALSA_CONFIGURATION))
+        if self._format == "alsa" and ALSA.is_dir():
+            os.environ.setdefault("ALSA_CONFIG_DIR", str(ALSA))
+            os.environ.setdefault("ALSA_CONFIG_PATH", str(ALSA / "alsa.conf"))
         try:
             with av.open(self._name, format=self._format) as container:
                 self._listen(container)

@@ -1,0 +1,191 @@
+"""The folder of a deployment: what was tried with what, a row a rollout, and what they come to.
+
+Everything is written after every rollout, so that a kill keeps those that are over.
+
+    deployment.json  outcomes.jsonl  report.json  report.html  recordings/rollout_000.mp4 …
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+import os
+import shlex
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Literal
+
+from vibrissa.bench.outcomes import Row, RowFile, Summary, read_rows, summarise
+from vibrissa.bench.page import machine, sees, versions
+from vibrissa.bench.report import Report, write
+from vibrissa.bench.verdicts import FAILURE, UNLABELLED
+from vibrissa.core.contract import Contract
+from vibrissa.core.errors import UsageError
+
+DEPLOYMENT, OUTCOMES, RECORDINGS = "deployment.json", "outcomes.jsonl", "recordings"
+UNCOUNTED = (UNLABELLED, "ABORTED")  # nobody said what they came to
+
+
+class Logbook:
+    """A deployment's folder, new or gone on with.
+
+    told: what must be the same when it is gone on with (checkpoint, task, …). seen: what the
+    policy sees, for the report. Raises UsageError where the folder holds something else.
+    """
+
+    def __init__(self, folder: Path, told: Mapping[str, Any], contract: Contract):
+        self.folder = folder
+        self._told, self._contract = json.loads(json.dumps(dict(told))), contract
+        self._began_s = time.monotonic()
+        self._take_folder()
+        self._file = RowFile(folder / OUTCOMES)
+
+    @property
+    def rows(self) -> list[Row]:
+        return self._file.rows
+
+    def add(self, row: Row) -> None:
+        """Keep a rollout's row, then what all of them come to."""
+        self._file.add(row)
+        self.write_report()
+
+    def replace_last(self, row: Row) -> None:
+        """What somebody says about the last rollout when it is over."""
+        self._file.rows[-1] = row
+        rewrite(self._file.path, self._file.rows)
+        self.write_report()
+
+    def write_report(self) -> None:
+        rows = self._file.rows
+        write_report(self.folder, self._told, rows, self._contract, self.wall_s)
+
+    def film(self, number: int) -> Path:
+        return film_of(self.folder, number)
+
+    @property
+    def wall_s(self) -> float:
+        return time.monotonic() - self._began_s
+
+    def _take_folder(self) -> None:
+        file = self.folder / DEPLOYMENT
+        if file.is_file():
+            before, _ = _read(file)
+            differ = [k for k in self._told if before.get(k) != self._told[k]]
+            if differ:
+                words = "; ".join(f"{k} {before.get(k)}, now {self._told[k]}" for k in differ)
+                raise UsageError(
+                    f"{self.folder} holds rollouts of something else ({words}). Ask for the same "
+                    "to go on with it, or name another --out."
+                )
+            return
+        if self.folder.exists() and (self.folder.is_file() or any(self.folder.iterdir())):
+            raise UsageError(f"--out {self.folder} is there already and holds no deployment.")
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            told = {**self._told, "contract": self._contract.to_dict()}
+            part = file.with_suffix(".part")
+            part.write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
+            os.replace(part, file)
+        except OSError as error:
+            raise UsageError(f"--out {self.folder} cannot be made: {error.strerror}.") from error
+
+
+def film_of(folder: Path, number: int) -> Path:
+    return folder / RECORDINGS / f"rollout_{number:03d}.mp4"
+
+
+def counted(rows: Sequence[Row]) -> list[Row]:
+    """The rollouts that somebody judged."""
+    return [row for row in rows if row.failure_class not in UNCOUNTED]
+
+
+def told_of(rows: Sequence[Row]) -> str:
+    """One line: successes with n and interval, and what is not counted."""
+    kept = counted(rows)
+    left = {name: sum(row.failure_class == name for row in rows) for name in UNCOUNTED}
+    more = ", ".join(f"{n} {name.lower()}" for name, n in left.items() if n)
+    if not kept:
+        return f"nothing judged yet{f' ({more})' if more else ''}"
+    return summarise(kept).text + (f", and {more}, not counted" if more else "")
+
+
+def summary_of(rows: Sequence[Row]) -> Summary:
+    return summarise(counted(rows))
+
+
+def read_all(folder: Path) -> list[Row]:
+    """The rows of a deployment's folder. Raises UsageError where it is none."""
+    if not (folder / DEPLOYMENT).is_file():
+        raise UsageError(f"{folder} holds no deployment: it has no {DEPLOYMENT}.")
+    file = folder / OUTCOMES
+    return read_rows(file) if file.is_file() else []
+
+
+def label(folder: Path, number: int, verdict: Literal["success", "failure"]) -> list[Row]:
+    """Say afterwards how rollout `number` went; all rows, and a new report.
+
+    Raises UsageError where there is no such rollout, and for one that broke down.
+    """
+    rows = read_all(folder)
+    told, contract = _read(folder / DEPLOYMENT)
+    if not 0 <= number < len(rows):
+        there = f"0 to {len(rows) - 1}" if rows else "none"
+        raise UsageError(f"no rollout {number} in {folder}. There is: {there}.")
+    if rows[number].reason == "fault":
+        raise UsageError(f"rollout {number} broke down ({rows[number].detail}): it has no verdict.")
+    name = "SUCCESS" if verdict == "success" else FAILURE
+    before = rows[number].failure_class
+    rows[number] = replace(
+        rows[number], reason=verdict, failure_class=name, detail=f"labelled later; was {before}"
+    )
+    rewrite(folder / OUTCOMES, rows)
+    write_report(folder, told, rows, contract, 0.0)
+    return rows
+
+
+def rewrite(path: Path, rows: Sequence[Row]) -> None:
+    """All `rows` into the file, whole or not at all."""
+    part = path.with_suffix(".part")
+    part.write_text("".join(row.to_json() + "\n" for row in rows), encoding="utf-8")
+    os.replace(part, path)
+
+
+def write_report(
+    folder: Path,
+    told: Mapping[str, Any],
+    rows: Sequence[Row],
+    contract: Contract,
+    wall_s: float,
+) -> None:
+    """`report.json` and `report.html` of the rollouts that were judged, in evaluation's form."""
+    kept = counted(rows)
+    left = len(rows) - len(kept)
+    report = Report(
+        title="deploy",
+        made=datetime.date.today().isoformat(),
+        instruction=str(told.get("instruction") or told.get("task") or "rollouts"),
+        sees=sees(contract),
+        rows=kept,
+        beside={},
+        seconds={"rollouts": sum(row.wall_s for row in rows)},
+        wall_s=wall_s,
+        no_clips="The films, where --video asked for them, lie beside this page in recordings/.",
+        settings=dict(told),
+        machine=machine(),
+        versions=versions(),
+        command=shlex.join(["vibrissa", *sys.argv[1:]]),
+        note=f"{len(kept)} rollouts that were judged; {left} more were not and are not counted. "
+        "The interval (Wilson) speaks of this one policy on this one arm, on that day.",
+    )
+    write(report, folder)
+
+
+def _read(file: Path) -> tuple[dict[str, Any], Contract]:
+    try:
+        told = json.loads(file.read_text(encoding="utf-8"))
+        return told, Contract.from_dict(told.pop("contract"))
+    except (OSError, ValueError, KeyError, AttributeError) as error:
+        raise UsageError(f"{file} cannot be read ({error}). Name another --out.") from error

@@ -1,0 +1,135 @@
+"""Who says whether a rollout succeeded: a key, a function of your own, or the simulator's judge."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import ModuleType
+
+from vibrissa.control.keys import Keys
+from vibrissa.core.episode import Observation, Reason
+from vibrissa.core.errors import UsageError, VibrissaError
+from vibrissa.core.protocols import Task, Verdict
+
+Judge = Callable[[Observation], Verdict | None]
+
+UNLABELLED, FAILURE = "UNLABELLED", "FAILURE"
+VERDICTS: Mapping[str, Verdict] = {"s": "success", "f": "failure"}
+ENDS: Mapping[str, Verdict] = {**VERDICTS, "right": "timeout", "esc": "aborted"}
+HINT = "keys: s success, f failure, → next, Esc stop"
+
+
+class JudgeFault(VibrissaError):
+    """A judge that raised, or said what no judge may say."""
+
+
+class Watched:
+    """A task of an arm that somebody watches; its verdict comes from whoever speaks first.
+
+    Keys: s and f end a rollout with a verdict, → ends it without one, Esc ends it and says
+    `stopped`. Then `judge`, then the `task` that a simulator judges. Where there is neither of
+    the two, a rollout that nobody labelled is UNLABELLED, and neither success nor failure.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        instruction: str,
+        max_ticks: int,
+        keys: Keys,
+        *,
+        judge: Judge | None = None,
+        task: Task | None = None,
+    ):
+        self.name, self.instruction = name, instruction
+        self.max_ticks = max_ticks
+        self._keys, self._judge, self._task = keys, judge, task
+        self.reset()
+
+    def reset(self) -> None:
+        self.stopped = self._skipped = False
+        if self._task is not None:
+            self._task.reset()
+
+    def judge(self, observation: Observation) -> Verdict | None:
+        pressed = self._pressed()
+        judged = self._task.judge(observation) if self._task is not None else None
+        if pressed is None and self._judge is not None:
+            return self._asked(observation) or judged
+        return pressed or judged
+
+    def failure_class(self, reason: Reason) -> str:
+        if reason == "timeout" and (self._skipped or (self._judge is None and self._task is None)):
+            return UNLABELLED
+        return self._task.failure_class(reason) if self._task is not None else reason.upper()
+
+    def measures(self) -> Mapping[str, float]:
+        return self._task.measures() if self._task is not None else {}
+
+    def _pressed(self) -> Verdict | None:
+        """What the keys pressed since the last tick come to: the first that says something."""
+        while (key := self._keys.poll()) is not None:
+            if key in ENDS:
+                self.stopped, self._skipped = key == "esc", key == "right"
+                return ENDS[key]
+        return None
+
+    def _asked(self, observation: Observation) -> Verdict | None:
+        assert self._judge is not None
+        try:
+            verdict = self._judge(observation)
+        except VibrissaError:
+            raise
+        except Exception as error:  # a judge is foreign code: its failure ends the rollout
+            raise JudgeFault(f"the judge raised {type(error).__name__}: {error}") from error
+        if verdict not in (None, "success", "failure"):
+            raise JudgeFault(f"the judge said {verdict!r}; it may say 'success', 'failure', None.")
+        return verdict
+
+
+def load_judge(name: str) -> Judge:
+    """The function that `name` speaks of: package.module:function, or path/to/file.py:function.
+
+    Modules are looked for where Python looks, and in the current folder. Raises UsageError where
+    there is no such function.
+    """
+    where, colon, function = name.rpartition(":")
+    if not colon or not where or not function:
+        raise UsageError(f"--judge {name}: want package.module:function, or file.py:function.")
+    module = _from_file(Path(where)) if where.endswith(".py") else _from_name(where)
+    judge = getattr(module, function, None)
+    if not callable(judge):
+        there = [n for n, v in vars(module).items() if callable(v) and not n.startswith("_")]
+        raise UsageError(
+            f"--judge {name}: {where} has no function {function!r}. "
+            f"There is: {', '.join(there) or 'none'}."
+        )
+    return judge  # type: ignore[return-value]
+
+
+def _from_file(path: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(f"judge_{path.stem}", path)
+    if spec is None or spec.loader is None or not path.is_file():
+        raise UsageError(f"there is no file {path} with a judge in it.")
+    module = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:  # foreign code, run for the first time
+        raise UsageError(f"{path} cannot be loaded: {type(error).__name__}: {error}") from error
+    return module
+
+
+def _from_name(where: str) -> ModuleType:
+    here = str(Path.cwd())
+    sys.path.append(here)
+    try:
+        return importlib.import_module(where)
+    except Exception as error:  # foreign code, run for the first time
+        raise UsageError(
+            f"the module {where} cannot be loaded: {type(error).__name__}: {error}"
+        ) from error
+    finally:
+        sys.path.remove(here)
