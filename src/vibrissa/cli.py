@@ -1,8 +1,7 @@
 """argv → one command module. Imports nothing heavy, so `vibrissa --help` answers at once.
 
 The tables below are the registry. A command module has a docstring, a frozen `Config` and
-`run(cfg) -> int`; it is imported only when its word is used. One whose options may stand in a
-file has `defaults(args) -> Config | None` too.
+`run(cfg) -> int`; it is imported only when its word is used.
 """
 
 from __future__ import annotations
@@ -69,16 +68,10 @@ def _run(args: list[str]) -> int:
     import tyro
 
     told = io.StringIO()
-    given = module.defaults(rest) if hasattr(module, "defaults") else None
-    more = {} if given is None else {"default": given}
     try:
         with contextlib.redirect_stderr(told):
             cfg = tyro.cli(
-                module.Config,
-                args=rest,
-                prog=f"vibrissa {words}",
-                description=module.__doc__,
-                **more,
+                module.Config, args=rest, prog=f"vibrissa {words}", description=module.__doc__
             )
     except SystemExit as stop:
         if not stop.code:

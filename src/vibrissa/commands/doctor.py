@@ -15,8 +15,10 @@ import json as json_
 import os
 import sys
 import tempfile
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -25,9 +27,11 @@ import tyro
 from vibrissa.core.errors import UsageError
 
 if TYPE_CHECKING:
-    from vibrissa.machine.facts import Need
-    from vibrissa.machine.hardware import Hardware
+    from vibrissa.machine.camera_checks import Pace
+    from vibrissa.machine.facts import Need, Trouble
+    from vibrissa.machine.hardware import Hardware, WantedArm
     from vibrissa.machine.lines import Line
+    from vibrissa.machine.servos import Servos
     from vibrissa.real.rig import Rig
 
 # Each is run in a process of its own.
@@ -38,6 +42,7 @@ PROBES = {
 }
 # Weights of a recipe's network with this arm's channels and two cameras; a test builds them.
 WEIGHTS_BYTES = {"act-state": 1_906_200, "act": 49_000_000, "act-full": 113_200_000}
+READ_S = 2.0  # how long a rig's cameras are read
 ABOUT_WIDTH = 24  # a longer name stands in a line of its own
 MARKS = {"ok": ("ok", "green"), "warning": ("warning", "yellow"), "broken": ("BROKEN", "red")}
 
@@ -138,10 +143,66 @@ def with_rig(facts: Hardware, rig: Rig) -> Hardware:
         file = cfg.calibration or calibration_folder(name) / f"{cfg.id}.json"
         text = file.read_text("utf-8", "replace") if file.is_file() else None
         arm = look_arm(name, cfg.port, facts.system)
-        arms.append(dataclasses.replace(arm, file=str(file), text=text))
+        arms.append(dataclasses.replace(arm, file=str(file), text=text, servos=servos(arm)))
     wanted = [f.name for f in dataclasses.fields(WantedCamera)]
     cameras = [WantedCamera(**{n: getattr(cfg, n) for n in wanted}) for cfg in rig.cameras]
-    return dataclasses.replace(facts, rig=True, arms=tuple(arms), cameras=tuple(cameras))
+    return dataclasses.replace(
+        facts, rig=True, arms=tuple(arms), cameras=tuple(cameras), paces=paces(rig)
+    )
+
+
+def servos(arm: WantedArm) -> Servos | Trouble | None:
+    """What the servos behind a port say; None where the port is not one to open."""
+    from vibrissa.core.errors import ArmFault
+    from vibrissa.machine.facts import Trouble
+    from vibrissa.machine.servos import ask_servos
+    from vibrissa.real.bus import ServoBus
+
+    if not arm.usable:
+        return None
+    bus = ServoBus(arm.given, arm.name, retries=1)
+    try:
+        bus.open()
+        return ask_servos(bus.read)
+    except ArmFault as fault:
+        return Trouble(str(fault))
+    finally:
+        bus.close()
+
+
+def paces(rig: Rig) -> dict[str, Pace | Trouble]:
+    """What each camera gives while all of them are read, as a recording reads them."""
+    from vibrissa.machine.camera_checks import Pace
+    from vibrissa.machine.facts import Trouble
+    from vibrissa.real.camera import Camera
+    from vibrissa.real.sources import make_source
+
+    cameras = [
+        Camera(dataclasses.replace(cfg, optional=False), partial(make_source, cfg), say=_silent)
+        for cfg in rig.cameras
+    ]
+    found: dict[str, Pace | Trouble] = {}
+    try:
+        for camera in cameras:
+            camera.start()
+        troubles = {camera.cfg.name: camera.wait_for_first() for camera in cameras}
+        time.sleep(READ_S if cameras else 0.0)
+        for camera in cameras:
+            cfg, frame = camera.cfg, camera.latest()
+            trouble = troubles[cfg.name].removeprefix(f"camera {cfg.name!r}: ")
+            told = "" if frame.health in ("ok", "late") else frame.health
+            pace = Pace(camera.fps, cfg.width, cfg.height, told)  # another size is a trouble
+            found[cfg.name] = Trouble(trouble) if trouble else pace
+    finally:
+        for camera in cameras:
+            camera.stop()
+        for camera in cameras:
+            camera.join()
+    return found
+
+
+def _silent(_told: str) -> None:
+    """What a camera says while it is tried stands in its line."""
 
 
 def calibration_folder(arm: str) -> Path:

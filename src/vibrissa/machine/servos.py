@@ -109,7 +109,10 @@ def _missing(arm: str, servos: Servos) -> list[Line]:
     told = f"{', '.join(f'{joint} (id {_id(joint)})' for joint in silent)}: no answer"
     first = JOINTS.index(silent[0])
     if first and silent == list(JOINTS[first:]):
-        do = f"look at the cable from {JOINTS[first - 1]} to {JOINTS[first]}: the chain ends there"
+        do = (
+            f"look at the cable from {JOINTS[first - 1]} to {JOINTS[first]}, where the chain ends; "
+            "or two servos have one id: vibrissa setup"
+        )
     else:
         do = "it may have another servo's id, or none: vibrissa setup; else see its two cables"
     return [broken(arm, told, do)]
