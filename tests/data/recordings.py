@@ -125,12 +125,10 @@ def to_v21(source: Path, out: Path) -> Path:
         for r in dataset.episodes
     ]
     _lines(out / "meta" / "episodes.jsonl", rows)
-    table = pq.read_table(dataset.episodes[0].data)
     for row in dataset.episodes:
-        span = dataset.rows(row.index)
         path = out / info["data_path"].format(episode_chunk=0, episode_index=row.index)
         path.parent.mkdir(parents=True, exist_ok=True)
-        pq.write_table(table.slice(span.start, row.length), path)
+        pq.write_table(pq.read_table(row.data), path)
         for key, video in row.videos.items():
             film = info["video_path"].format(
                 episode_chunk=0, video_key=key, episode_index=row.index
@@ -141,17 +139,21 @@ def to_v21(source: Path, out: Path) -> Path:
 
 
 def edit(root: Path, name: str, change: Callable[[np.ndarray], np.ndarray]) -> None:
-    """Replace the column `name` in the only data file of a recorded dataset by `change` of it."""
+    """Replace the column `name` of a recorded dataset by `change` of it, file by file."""
     from vibrissa.data.dataset import open_dataset
 
     dataset = open_dataset(root, strict=False)
-    path = dataset.episodes[0].data
-    table = pq.read_table(path)
-    values = change(dataset.column(name).copy())
-    field = table.schema.field(name)
-    flat = pa.array(values.reshape(-1), type=getattr(field.type, "value_type", field.type))
-    column = pa.FixedSizeListArray.from_arrays(flat, type=field.type) if values.ndim == 2 else flat
-    pq.write_table(table.set_column(table.schema.get_field_index(name), field, column), path)
+    values, first = change(dataset.column(name).copy()), 0
+    for path in dict.fromkeys(row.data for row in dataset.episodes):
+        table = pq.read_table(path)
+        field = table.schema.field(name)
+        mine = values[first : first + len(table)]
+        first += len(table)
+        flat = pa.array(mine.reshape(-1), type=getattr(field.type, "value_type", field.type))
+        column = (
+            pa.FixedSizeListArray.from_arrays(flat, type=field.type) if mine.ndim == 2 else flat
+        )
+        pq.write_table(table.set_column(table.schema.get_field_index(name), field, column), path)
 
 
 def _lines(path: Path, rows: list[dict]) -> None:

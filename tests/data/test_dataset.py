@@ -69,12 +69,12 @@ def break_data_missing(root: Path) -> None:
 
 
 def break_data_cut_off(root: Path) -> None:
-    (path,) = root.glob("data/*/*.parquet")
+    path = next(root.glob("data/*/*.parquet"))
     path.write_bytes(path.read_bytes()[:2000])
 
 
 def break_data_pointer(root: Path) -> None:
-    (path,) = root.glob("data/*/*.parquet")
+    path = next(root.glob("data/*/*.parquet"))
     path.write_bytes(POINTER)
 
 
@@ -83,7 +83,7 @@ def break_episodes_missing(root: Path) -> None:
 
 
 def break_episodes_cut_off(root: Path) -> None:
-    (path,) = root.glob("meta/episodes/*/*.parquet")
+    path = next(root.glob("meta/episodes/*/*.parquet"))
     path.write_bytes(path.read_bytes()[:-50])
 
 

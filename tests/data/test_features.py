@@ -45,6 +45,10 @@ def test_the_feature_dict_is_golden() -> None:
         "asked": vector,
         "source": {"dtype": "int64", "shape": (1,), "names": None},
         "wall_time_s": {"dtype": "float64", "shape": (1,), "names": None},
+        "time_s": {"dtype": "float64", "shape": (1,), "names": None},
+        "camera.overhead.captured_s": {"dtype": "float64", "shape": (1,), "names": None},
+        "camera.overhead.sequence": {"dtype": "int64", "shape": (1,), "names": None},
+        "camera.overhead.health": {"dtype": "int64", "shape": (1,), "names": None},
     }
 
 

@@ -1,4 +1,4 @@
-"""What is recorded is what was seen, and nothing half-written ever bears the final name."""
+"""What is recorded is what was seen, and what bears the final name is whole."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ from vibrissa.core.errors import DatasetError
 from vibrissa.data.dataset import open_dataset
 from vibrissa.data.features import ACTION, PRIVILEGED, STATE, from_stored
 from vibrissa.data.film import Film
+from vibrissa.data.journal import read_take
 from vibrissa.data.recorder import Recorder, successful
 
 CAMERAS = (CameraSpec("overhead", 64, 48), CameraSpec("wrist", 48, 64))
@@ -165,7 +166,7 @@ def test_nothing_kept_leaves_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("cameras", [(), (CameraSpec("eye", 320, 240),)])
-def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path: Path, cameras) -> None:
+def test_a_full_disk_is_one_line_and_loses_no_finished_episode(tmp_path: Path, cameras) -> None:
     of = recordings.contract(cameras)
 
     def record() -> None:
@@ -176,7 +177,10 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path: Path, cameras) -> 
     with pytest.raises(DatasetError, match="cannot write") as caught:
         record()
     assert "\n" not in str(caught.value)
-    assert list(tmp_path.iterdir()) == []
+    assert [path.name for path in tmp_path.iterdir()] == ["set"]
+    takes = [read_take(path.parent) for path in tmp_path.glob("set/journal/*/log")]
+    assert takes
+    assert all(len(take.rows) == take.end["ticks"] for take in takes if take.end)
 
 
 def test_an_encoder_that_is_behind_fails_loudly(tmp_path: Path) -> None:

@@ -83,7 +83,9 @@ class Dataset:
     def notes(self) -> tuple[dict[str, Any], ...]:
         """What our recorder noted of each episode (seed, outcome, …); empty for others' data."""
         path = self.root / OURS / EPISODES_FILE
-        return tuple(layout.read_jsonl(path)) if path.is_file() else ()
+        # A line behind those is being written, or was cut off.
+        most = self.info["total_episodes"] if layout.is_open(self.root) else None
+        return tuple(layout.read_jsonl(path, most)) if path.is_file() else ()
 
     @cached_property
     def lineage(self) -> dict[str, Any]:
@@ -202,6 +204,8 @@ def open_dataset(path: Path | str, *, strict: bool = True) -> Dataset:
     root = Path(path)
     info = layout.read_info(root)
     episodes = layout.read_episodes(root, info)
+    if layout.is_open(root):  # what info.json does not speak of is being written
+        episodes = episodes[: info["total_episodes"]]
     absent = layout.missing(root, (row.data for row in episodes))
     if absent:
         raise DatasetError(f"{root}: {absent[0]}{_more(absent)}")

@@ -8,7 +8,7 @@ the arithmetic.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vibrissa.core.contract import CameraSpec, Channel, Contract, in_unit, joint_unit
-from vibrissa.core.episode import SOURCES, Step
+from vibrissa.core.episode import HEALTHS, SOURCES
 from vibrissa.core.errors import ContractError
 from vibrissa.core.units import JOINTS, Unit, from_rad, to_rad, unit_bounds
 from vibrissa.data import depth
@@ -27,8 +27,11 @@ IMAGES = "observation.images."
 # Extra columns. LeRobot takes every key that begins with "action" or "observation" for an input
 # of the policy, so these begin with neither.
 ASKED, SOURCE, WALL_TIME = "asked", "source", "wall_time_s"
+TIME = "time_s"  # when it really was, by the arm's clock; LeRobot's timestamp is index / rate
 SIM_STATE = "sim_state"  # where everything was, for pictures that are made later
-EXTRA_COLUMNS = (ASKED, SOURCE, WALL_TIME)
+EXTRA_COLUMNS = (ASKED, SOURCE, WALL_TIME, TIME)
+# Of each camera: when its picture was taken, which of its frames it is, what is wrong with it.
+CAMERA_COLUMNS = {"captured_s": "float64", "sequence": "int64", "health": "int64"}
 BOOKKEEPING = ("timestamp", "frame_index", "episode_index", "index", "task_index")
 
 OURS = Path("meta") / "vibrissa"  # our own files, where LeRobot does not look
@@ -36,16 +39,17 @@ CONTRACT_FILE, SCENE_FILE, EPISODES_FILE = "contract.json", "scene.json", "episo
 LINEAGE_FILE = "lineage.json"  # of a dataset made from another one
 
 STORED_UNIT: Unit = "deg"
+_CODES = {"sources": list(SOURCES), "healths": list(HEALTHS)}
 
 
 def stored_contract(contract: Contract) -> Contract:
     """`contract` as its numbers are stored: the joints of an SO-101 in degrees.
 
-    Other arms (one joint in a test) are stored in the units they have. The order of the source
-    codes travels along in `extra`.
+    Other arms (one joint in a test) are stored in the units they have. The order of the codes of
+    source and health travels along in `extra`.
     """
     stored = in_unit(contract, STORED_UNIT) if _is_so101(contract) else contract
-    return replace(stored, extra={**contract.extra, "sources": list(SOURCES)})
+    return replace(stored, extra={**contract.extra, **_CODES})
 
 
 def loop_contract(contract: Contract) -> Contract:
@@ -91,56 +95,23 @@ def features_of(contract: Contract, sim_state: Sequence[str] = ()) -> dict[str, 
     features[ASKED] = _vector(contract.action)
     features[SOURCE] = {"dtype": "int64", "shape": (1,), "names": None}
     features[WALL_TIME] = {"dtype": "float64", "shape": (1,), "names": None}
+    features[TIME] = {"dtype": "float64", "shape": (1,), "names": None}
+    for camera in contract.cameras:
+        for what, kind in CAMERA_COLUMNS.items():
+            features[camera_column(camera.name, what)] = {
+                "dtype": kind,
+                "shape": (1,),
+                "names": None,
+            }
     if sim_state:
         names = list(sim_state)
         features[SIM_STATE] = {"dtype": "float64", "shape": (len(names),), "names": names}
     return features
 
 
-@dataclass(frozen=True)
-class Row:
-    """The numbers of one step, as the loop has them. Pictures are stored apart."""
-
-    state: NDArray[np.float32]
-    privileged: NDArray[np.float32]
-    sent: NDArray[np.float32]
-    asked: NDArray[np.float32]
-    source: int
-    wall_time_s: float
-    sim_state: NDArray[np.float64]
-
-
-def row_of(step: Step) -> Row:
-    """What of `step` goes into a row; copied, because an arm may reuse its arrays."""
-    seen, decision = step.observation, step.decision
-    return Row(
-        state=np.array(seen.state, np.float32),
-        privileged=np.array(seen.privileged, np.float32),
-        sent=np.array(step.sent, np.float32),
-        asked=np.array(decision.action, np.float32),
-        source=SOURCES.index(decision.source),
-        wall_time_s=step.wall_time_s,
-        sim_state=np.array(seen.sim_state, np.float64),
-    )
-
-
-def columns_of(contract: Contract, rows: Sequence[Row]) -> dict[str, NDArray]:
-    """The stored columns (T, …) of an episode. `action` is what was sent, `asked` stands beside it.
-
-    Converted for the whole episode at once: a tick's share of recording is a copy.
-    """
-    columns = {
-        STATE: to_stored(contract, np.stack([row.state for row in rows])),
-        ACTION: to_stored(contract, np.stack([row.sent for row in rows])),
-        ASKED: to_stored(contract, np.stack([row.asked for row in rows])),
-        SOURCE: np.array([row.source for row in rows], np.int64),
-        WALL_TIME: np.array([row.wall_time_s for row in rows], np.float64),
-    }
-    if contract.privileged:
-        columns[PRIVILEGED] = np.stack([row.privileged for row in rows])
-    if rows[0].sim_state.size:
-        columns[SIM_STATE] = np.stack([row.sim_state for row in rows])
-    return columns
+def camera_column(camera: str, what: str) -> str:
+    """The column of `CAMERA_COLUMNS` that belongs to `camera`."""
+    return f"camera.{camera}.{what}"
 
 
 def inferred_contract(info: Mapping[str, Any], unit: Unit | None = None) -> Contract:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, Protocol
 
 import av
 import av.container
@@ -27,11 +27,20 @@ from vibrissa.core.errors import DatasetError
 from vibrissa.data import depth
 
 # H.264 with a key frame every second picture: a fifth of the encoding time of LeRobot's default
-# (AV1) on a CPU, and any picture is at most one step away from a key frame. No B-frames, so
-# that pictures leave the decoder in the order they went in.
-VCODEC, GOP, CRF, PRESET = "h264", 2, 20, "veryfast"
+# (AV1) on a CPU, and any picture is at most one step away from a key frame. No B-frames and no
+# looking ahead, so that a picture leaves the encoder as soon as it has entered.
+VCODEC, GOP, CRF, PRESET, TUNE = "h264", 2, 20, "veryfast", "zerolatency"
 QUEUED = 64  # pictures waiting a camera: two seconds at 30 Hz
 STATS_EVERY, STATS_SIDE_PX = 5, 64  # what of the film its statistics are made of
+# A cluster a picture: what has been written is whole up to the last picture but one.
+MATROSKA = {"cluster_time_limit": "1", "flush_packets": "1"}
+
+
+class Sink(Protocol):
+    """A file that grows, for a film in a container that a kill does not destroy."""
+
+    def write(self, content: bytes) -> int: ...
+    def close(self) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -49,7 +58,14 @@ class Stock:
 COLOUR = Stock(
     VCODEC,
     "yuv420p",
-    {"crf": str(CRF), "preset": PRESET, "g": str(GOP), "bf": "0", "threads": "1"},
+    {
+        "crf": str(CRF),
+        "preset": PRESET,
+        "tune": TUNE,
+        "g": str(GOP),
+        "bf": "0",
+        "threads": "1",
+    },
     np.uint8,
     (3,),
     lambda picture: av.VideoFrame.from_ndarray(picture, format="rgb24"),
@@ -57,7 +73,13 @@ COLOUR = Stock(
 DEPTH = Stock(
     depth.VCODEC,
     depth.PIXELS,
-    {"preset": depth.PRESET, "g": str(depth.GOP), "x265-params": depth.X265, "threads": "1"},
+    {
+        "preset": depth.PRESET,
+        "tune": TUNE,
+        "g": str(depth.GOP),
+        "x265-params": depth.X265,
+        "threads": "1",
+    },
     np.float32,
     (),
     lambda picture: av.VideoFrame.from_ndarray(depth.codes(picture), format=depth.PIXELS),
@@ -65,34 +87,45 @@ DEPTH = Stock(
 
 
 class Film:
-    """An mp4 in the making. `add` copies and returns; a thread encodes.
+    """A film in the making. `add` copies and returns; a thread encodes.
 
-    `patience_s` is how long `add` may wait for a place in the queue: long for a simulated arm,
-    whose clock stands still meanwhile, near zero for a real one.
+    Written as an mp4 to `path`, or, where `sink` opens a file that only grows, as Matroska
+    into that. `patience_s` is how long `add` may wait for a place in the queue: long for a
+    simulated arm, whose clock stands still meanwhile, zero for a real one.
     """
 
-    def __init__(self, path: Path, camera: CameraSpec, fps: int, patience_s: float):
+    def __init__(
+        self,
+        path: Path,
+        camera: CameraSpec,
+        fps: int,
+        patience_s: float,
+        sink: Callable[[], Sink] | None = None,
+    ):
         self.path, self.camera = path, camera
         self._stock = DEPTH if camera.depth else COLOUR
-        self._fps, self._patience_s = fps, patience_s
+        self._fps, self._patience_s, self._sink = fps, patience_s, sink
         self._queue: queue.Queue[NDArray | None] = queue.Queue(QUEUED)
         self._trouble: Exception | None = None
         self._samples: list[NDArray] = []
         self.frames = 0
-        path.parent.mkdir(parents=True, exist_ok=True)
         self._thread = threading.Thread(target=self._run, name=f"film {camera.name}", daemon=True)
         self._thread.start()
 
+    def fits(self, picture: Any) -> bool:
+        """Whether `picture` is one of this camera's: its size, its kind."""
+        want, kind = self._wanted()
+        return isinstance(picture, np.ndarray) and picture.shape == want and picture.dtype == kind
+
     def add(self, picture: Picture) -> None:
         """Take a copy of `picture`. Raises DatasetError: wrong size or kind, full, broken."""
-        want = (self.camera.height, self.camera.width, *self._stock.channels)
-        kind = np.dtype(self._stock.kind)
-        if picture.shape != want or picture.dtype != kind:
+        if not self.fits(picture):
+            want, kind = self._wanted()
             raise DatasetError(
                 f"camera {self.camera.name!r} gave {picture.shape} {picture.dtype}; its contract "
                 f"says {want} {kind}{' (depth in m)' if self.camera.depth else ''}."
             )
-        self._check()
+        self.check()
         try:
             self._queue.put(picture.copy(), timeout=self._patience_s)
         except queue.Full:
@@ -102,53 +135,99 @@ class Film:
             ) from None
         self.frames += 1
 
+    def black(self) -> Picture:
+        """What stands for a picture before there was any: black, or nothing measured."""
+        want, kind = self._wanted()
+        return np.zeros(want, kind)
+
     def finish(self) -> NDArray:
         """Close the file; the sampled pictures that its statistics are made of.
 
         (N, 3, h, w) uint8 of colours, (N, 1, h, w) float32 m of depth.
         """
+        self.stop()
+        self.check()
+        return shots_of(self._samples)
+
+    def stop(self) -> None:
+        """Close the file as it is."""
         self._queue.put(None)
         self._thread.join()
-        self._check()
-        shots = np.stack(self._samples)
-        return shots[:, None] if self.camera.depth else shots.transpose(0, 3, 1, 2)
 
     def cancel(self) -> None:
         """Stop and delete what was written."""
-        self._queue.put(None)
-        self._thread.join()
+        self.stop()
         self.path.unlink(missing_ok=True)
 
-    def _check(self) -> None:
+    def check(self) -> None:
+        """Raise DatasetError where the thread has met one."""
         if self._trouble is not None:
             why = getattr(self._trouble, "strerror", None) or self._trouble
             raise DatasetError(f"cannot write the video {self.path.name}: {why}.")
 
+    def _wanted(self) -> tuple[tuple[int, ...], np.dtype]:
+        shape = (self.camera.height, self.camera.width, *self._stock.channels)
+        return shape, np.dtype(self._stock.kind)
+
     def _run(self) -> None:
         """Encode until the end mark. After a fault it goes on emptying the queue, so that nobody
         waits for ever; the fault is raised by the next `add` or `finish`."""
+        first = self._queue.get()  # no file before there is a picture
+        if first is None:
+            return
         try:
-            with av.open(str(self.path), "w") as container:
-                self._encode(container)
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            if self._sink is None:
+                with av.open(str(self.path), "w") as container:
+                    self._encode(container, first)
+                return
+            sink = self._sink()
+            try:
+                with av.open(sink, "w", format="matroska", options=MATROSKA) as container:
+                    self._encode(container, first)
+            finally:
+                sink.close()
         except (OSError, av.error.FFmpegError) as error:
             self._trouble = error
             while self._queue.get() is not None:
                 pass
 
-    def _encode(self, container: av.container.OutputContainer) -> None:
+    def _encode(self, container: av.container.OutputContainer, first: NDArray) -> None:
         stock = self._stock
         stream = container.add_stream(stock.vcodec, rate=self._fps, options=dict(stock.options))
         stream.width, stream.height = self.camera.width, self.camera.height
         stream.pix_fmt = stock.pixels
-        number = 0
-        while (picture := self._queue.get()) is not None:
+        number, picture = 0, first
+        while picture is not None:
             if number % STATS_EVERY == 0:
-                self._samples.append(_small(picture))
+                self._samples.append(small(picture))
             frame = stock.frame(picture)
             frame.pts, frame.time_base = number, Fraction(1, self._fps)
             container.mux(stream.encode(frame))
             number += 1
+            picture = self._queue.get()
         container.mux(stream.encode())
+
+
+def to_mp4(film: Path, out: Path, fps: int, most: int | None = None) -> int:
+    """The pictures of a Matroska film, as they are coded, in an mp4; how many there were.
+
+    With `most`, only the first so many. A film that was cut off gives what is whole of it.
+    """
+    frames = 0
+    with av.open(str(film)) as source, av.open(str(out), "w") as container:
+        given = source.streams.video[0]
+        stream = container.add_stream_from_template(given)
+        for packet in source.demux(given):
+            if packet.size == 0 or frames == most:
+                break
+            packet.stream = stream
+            packet.time_base = Fraction(1, fps)
+            packet.pts = packet.dts = frames
+            packet.duration = 1
+            container.mux(packet)
+            frames += 1
+    return frames
 
 
 def check_size(camera: CameraSpec) -> None:
@@ -160,7 +239,13 @@ def check_size(camera: CameraSpec) -> None:
         )
 
 
-def _small(picture: NDArray) -> NDArray:
+def small(picture: NDArray) -> NDArray:
     """Every n-th pixel of `picture`, so that neither side is much over STATS_SIDE_PX."""
     step = max(1, min(picture.shape[:2]) // STATS_SIDE_PX)
     return picture[::step, ::step].copy()
+
+
+def shots_of(samples: list[NDArray]) -> NDArray:
+    """Small pictures one behind the other: (N, channels, h, w)."""
+    shots = np.stack(samples)
+    return shots[:, None] if shots.ndim == 3 else shots.transpose(0, 3, 1, 2)

@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 
 from vibrissa.core.errors import DatasetError
 
+JOURNAL = "journal"  # our recorder's folder, where something is not stored yet
 VERSIONS = ("v2.0", "v2.1", "v3.0")
 LFS_MARK = b"version https://git-lfs.github.com/spec/"
 
@@ -73,6 +74,11 @@ def read_episodes(root: Path, info: Mapping[str, Any]) -> tuple[EpisodeRow, ...]
     return tuple(sorted(rows, key=lambda row: row.index))
 
 
+def is_open(root: Path) -> bool:
+    """Whether our recorder is at work on `root`, or was cut off there."""
+    return (root / JOURNAL).is_dir()
+
+
 def read_tasks(root: Path, info: Mapping[str, Any]) -> tuple[str, ...]:
     """The instructions, by task_index."""
     if info["codebase_version"] != "v3.0":
@@ -101,10 +107,11 @@ def read_json(path: Path) -> dict[str, Any]:
     return content
 
 
-def read_jsonl(path: Path) -> list[dict[str, Any]]:
-    """One JSON object a line."""
+def read_jsonl(path: Path, most: int | None = None) -> list[dict[str, Any]]:
+    """One JSON object a line; the first `most` of them where that is given."""
     try:
-        return [json.loads(line) for line in _text(path).splitlines() if line.strip()]
+        lines = [line for line in _text(path).splitlines() if line.strip()]
+        return [json.loads(line) for line in lines[:most]]
     except ValueError as error:
         raise DatasetError(f"{path} is cut off or no JSON lines: {error}.") from error
 

@@ -1,38 +1,33 @@
-"""The recorder watches episodes and leaves a LeRobot v3.0 dataset.
+"""The recorder watches episodes and leaves a LeRobot v3.0 dataset, whole at every instant.
 
-It writes under a temporary name and renames at `close`, so that what bears the final name is
-whole. Beside LeRobot's files, in `meta/vibrissa/`, lie the contract, the scene, and a line for
-each episode: its seed, how it ended, what the task measured, and what was randomised how.
+Each tick goes into a journal that is on the disk a fraction of a second later; an episode that
+ends is stored from it at once, behind the arm's back. Under `<out>` lie the dataset and, while
+something is not stored yet, `journal/`. Beside LeRobot's files, in `meta/vibrissa/`, lie the
+contract, the scene, what was told of the session, and a line for each episode: its seed, how it
+ended, what the task measured, how fast it really ran, and what was randomised how.
 """
 
 from __future__ import annotations
 
-import json
-import os
-import shutil
-import tempfile
+import threading
+import uuid
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from vibrissa.core.episode import Episode, Start, Step
 from vibrissa.core.errors import DatasetError
-from vibrissa.data.disk import require_absent, uninterrupted, writing
-from vibrissa.data.features import (
-    CONTRACT_FILE,
-    EPISODES_FILE,
-    OURS,
-    SCENE_FILE,
-    Row,
-    columns_of,
-    row_of,
-    stored_contract,
-)
-from vibrissa.data.film import Film, check_size
-from vibrissa.data.writer import Writer, whole_fps
+from vibrissa.data.disk import Claim, Disk, require_absent, uninterrupted, writing
+from vibrissa.data.film import check_size
+from vibrissa.data.finish import Ended, Finisher, told_end
+from vibrissa.data.journal import Take
+from vibrissa.data.layout import JOURNAL
+from vibrissa.data.writer import whole_fps
 
-RECORDING_FILE = "recording.json"
+EVERY_S = 0.2  # how often the journal is brought to the disk
+CLAIM = "recording"  # in the journal's folder: whoever holds it records
 
 
 def finished(episode: Episode) -> bool:
@@ -49,11 +44,13 @@ class Recorder:
     """Records the episodes for which `keep` is true into the dataset folder `out`.
 
     One recorder follows one arm, episode after episode. Use it as a context manager, or call
-    `close`: episodes finished before an interruption are then a whole dataset. `patience_s` is
-    how long a tick may wait for a video encoder that is behind.
+    `close`. `patience_s` is how long a tick may wait for a video encoder that is behind: a
+    simulated arm's clock stands still meanwhile; give 0 for a real one, which then fails loudly.
+    `session` is what is noted of the recording (operator, light, …), plain values.
 
     Raises DatasetError where `out` exists, where a camera or a rate cannot be stored, and where
-    the disk refuses; nothing is then left under `out`.
+    the disk refuses. What was refused in the background is raised by the next call, `close`
+    included; the dataset holds every episode finished before, and the journal the rest.
     """
 
     def __init__(
@@ -62,20 +59,40 @@ class Recorder:
         *,
         keep: Callable[[Episode], bool] = finished,
         patience_s: float = 60.0,
+        session: Mapping[str, Any] | None = None,
+        disk: Disk | None = None,
     ):
         self.out = Path(out)
-        self.kept, self.discarded, self.frames = 0, 0, 0
+        self.discarded, self._kept, self._frames = 0, 0, 0
         self._keep, self._patience_s = keep, patience_s
+        began = datetime.now(UTC).isoformat(timespec="seconds")
+        self._session = {"id": uuid.uuid4().hex, "began": began, **(session or {})}
+        self._disk = disk or Disk()
         self._start: Start | None = None
-        self._writer: Writer | None = None
-        self._rows: list[Row] = []
-        self._films: dict[str, Film] = {}
-        self._torn = self._closed = False
+        self._take: Take | None = None
+        self._finisher: Finisher | None = None
+        self._scribe: _Scribe | None = None
+        self._takes = 0
+        self._closed = False
         require_absent(self.out)
         with writing(self.out):
-            self.out.parent.mkdir(parents=True, exist_ok=True)
-            prefix = f".{self.out.name}.partial-"
-            self._partial = Path(tempfile.mkdtemp(prefix=prefix, dir=self.out.parent))
+            self._disk.make_folder(self.out / JOURNAL)
+            self._claim = Claim(self.out / JOURNAL / CLAIM)
+
+    @property
+    def kept(self) -> int:
+        """Episodes that are stored, or about to be."""
+        return self._kept - (self._finisher.failed if self._finisher else 0)
+
+    @property
+    def frames(self) -> int:
+        """Their rows."""
+        return self._frames - (self._finisher.failed_frames if self._finisher else 0)
+
+    @property
+    def left(self) -> int:
+        """Episodes that were broken off and lie in the journal, for `vibrissa data recover`."""
+        return self._finisher.left if self._finisher else 0
 
     def __enter__(self) -> Recorder:
         return self
@@ -90,117 +107,107 @@ class Recorder:
 
     def on_start(self, start: Start) -> None:
         """Make room for an episode; the first one tells what is recorded at all."""
-        with writing(self.out):
-            if self._writer is None:
-                self._writer = self._begin(start)
-            elif self._start is not None and start.contract.digest != self._start.contract.digest:
-                raise DatasetError(f"{self.out} is recorded under one contract; this is another.")
-            self._start, self._rows = start, []
-            self._films = {
-                camera.name: Film(
-                    self._writer.film_path(camera.name), camera, self._writer.fps, self._patience_s
-                )
-                for camera in start.contract.cameras
-            }
+        if self._start is None:
+            for camera in start.contract.cameras:
+                check_size(camera)
+            whole_fps(start.contract)
+        elif start.contract.digest != self._start.contract.digest:
+            raise DatasetError(f"{self.out} is recorded under one contract; this is another.")
+        if self._finisher is None or self._scribe is None:
+            self._finisher, self._scribe = Finisher(self.out, self._disk), _Scribe()
+        self._finisher.check()
+        self._finisher.wait_for_room(self._patience_s)
+        self._start = start
+        self._takes += 1
+        self._take = Take(
+            self.out / JOURNAL / f"{self._takes:06d}",
+            start,
+            {"take": uuid.uuid4().hex, "session": self._session},
+            whole_fps(start.contract),
+            self._patience_s,
+            self._disk,
+        )
+        self._scribe.follow(self._take)
 
     def on_step(self, step: Step) -> None:
         """Copy this tick's numbers and pictures."""
-        with writing(self.out):
-            for name, film in self._films.items():
-                film.add(step.observation.images[name])
-            self._rows.append(row_of(step))
+        if self._take is not None:
+            self._take.add(step)
 
     def on_end(self, episode: Episode) -> None:
-        """Write the episode if it is to be kept, forget it otherwise."""
-        with uninterrupted(), writing(self.out):
-            if self._torn or not self._rows or not self._keep(episode):
-                self.discarded += 1
-                self._drop()
+        """Hand the episode over to be stored, left in the journal, or forgotten."""
+        with uninterrupted():
+            take, self._take = self._take, None
+            if take is None or self._scribe is None or self._finisher is None:
                 return
-            self._torn = True  # until every file knows of this episode
-            self._write(episode)
-            self._torn = False
+            self._scribe.let_go(take)
+            fate = self._fate(take, episode)
+            if fate == "keep":
+                self._kept += 1
+                self._frames += take.rows.count
+            else:
+                self.discarded += 1
+            self._finisher.put(Ended(take, told_end(episode), fate))
 
     def close(self) -> Path | None:
-        """Finish the files and give them their name; None where no episode was kept."""
+        """Store what waits; the dataset's folder, or None where it holds no episode."""
         if self._closed:
             return self.out if self.kept else None
         self._closed = True
-        try:
-            with uninterrupted(), writing(self.out):
-                self._drop()
-                if self._writer is None or not self.kept or self._torn:
-                    return None
-                return self._publish(self._writer)
-        finally:
-            if self._writer is not None:
-                self._writer.abandon()
-            shutil.rmtree(self._partial, ignore_errors=True)
+        with uninterrupted():
+            if self._take is not None and self._finisher is not None:
+                self._finisher.put(_unfinished(self._take))
+            if self._scribe is not None:
+                self._scribe.close()
+            if self._finisher is not None:
+                counts = {"kept": self.kept, "discarded": self.discarded, "frames": self.frames}
+                self._finisher.close({**self._session, **counts})
+            self._claim.give_back()
+            self._tidy()
+        if self._finisher is not None:
+            self._finisher.check()
+        return self.out if self.kept else None
 
-    def _begin(self, start: Start) -> Writer:
-        for camera in start.contract.cameras:
-            check_size(camera)
-        whole_fps(start.contract)
-        writer = Writer(self._partial / self.out.name, start.contract, start.sim_state)
-        ours = writer.root / OURS
-        ours.mkdir(parents=True)
-        write_json(ours / CONTRACT_FILE, stored_contract(start.contract).to_dict())
-        write_json(ours / SCENE_FILE, start.scene)
-        return writer
+    def _fate(self, take: Take, episode: Episode) -> str:
+        if take.rows.count and self._keep(episode):
+            return "keep"
+        return "discard" if finished(episode) else _unfinished(take).fate
 
-    def _write(self, episode: Episode) -> None:
-        assert self._writer is not None  # on_start has run
-        shots = {name: film.finish() for name, film in self._films.items()}
-        for film in self._films.values():
-            if film.frames != len(self._rows):
-                raise DatasetError(
-                    f"{film.camera.name}: {film.frames} pictures for {len(self._rows)} rows."
-                )
-        columns = columns_of(episode.start.contract, self._rows)
-        instruction = episode.start.instruction or episode.start.task
-        index = self._writer.add_episode(columns, instruction, shots)
-        with (self._writer.root / OURS / EPISODES_FILE).open("a", encoding="utf-8") as lines:
-            lines.write(json.dumps(told(index, episode)) + "\n")
-        self.kept += 1
-        self.frames += len(self._rows)
-        self._rows, self._films = [], {}
-
-    def _drop(self) -> None:
-        for film in self._films.values():
-            film.cancel()
-        self._rows, self._films = [], {}
-
-    def _publish(self, writer: Writer) -> Path:
-        counts = {"kept": self.kept, "discarded": self.discarded, "frames": self.frames}
-        write_json(writer.root / OURS / RECORDING_FILE, counts)
-        writer.close()
-        require_absent(self.out)
-        os.rename(writer.root, self.out)
-        return self.out
+    def _tidy(self) -> None:
+        """Away with folders in which nothing is left."""
+        journal = self.out / JOURNAL
+        self._disk.remove(journal / CLAIM)
+        for folder in (journal, self.out):
+            if not any(folder.iterdir()):
+                folder.rmdir()
 
 
-def told(index: int, episode: Episode) -> dict[str, Any]:
-    """An episode's line in `episodes.jsonl`."""
-    outcome = episode.outcome
-    return {
-        "episode": index,
-        "seed": episode.seed,
-        "task": episode.start.task,
-        "reason": outcome.reason,
-        "failure_class": outcome.failure_class,
-        "detail": outcome.detail,
-        "ticks": outcome.ticks,
-        "wall_s": round(episode.wall_s, 3),
-        "measures": {name: float(value) for name, value in outcome.measures.items()},
-        "sampled": dict(episode.start.sampled),
-    }
+def _unfinished(take: Take) -> Ended:
+    """A take that was broken off: it stays in the journal, unless there is nothing to lose."""
+    nothing = not take.rows.count or take.can_be_had_again
+    return Ended(take, {"reason": "aborted"}, "discard" if nothing else "leave")
 
 
-def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    text = json.dumps(content, indent=1, sort_keys=True, default=_plain)
-    path.write_text(text + "\n", encoding="utf-8")
+class _Scribe:
+    """The journal's thread: brings the open take to the disk, five times a second."""
 
+    def __init__(self) -> None:
+        self._takes: list[Take] = []
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
+        self._thread.start()
 
-def _plain(value: Any) -> Any:
-    """Numpy values as JSON has them."""
-    return value.tolist() if hasattr(value, "tolist") else str(value)
+    def follow(self, take: Take) -> None:
+        self._takes = [*self._takes, take]
+
+    def let_go(self, take: Take) -> None:
+        self._takes = [other for other in self._takes if other is not take]
+
+    def close(self) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._stop.wait(EVERY_S):
+            for take in self._takes:
+                take.flush()

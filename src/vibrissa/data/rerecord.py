@@ -15,12 +15,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 import vibrissa
 from vibrissa.core.contract import CameraSpec
 from vibrissa.core.episode import LazyImages
 from vibrissa.core.errors import DatasetError
 from vibrissa.data.dataset import Dataset
-from vibrissa.data.disk import require_absent, writing
+from vibrissa.data.disk import HastyDisk, plain, require_absent, writing
 from vibrissa.data.features import (
     BOOKKEEPING,
     CONTRACT_FILE,
@@ -29,11 +32,13 @@ from vibrissa.data.features import (
     OURS,
     SCENE_FILE,
     SIM_STATE,
+    TIME,
+    camera_column,
     channel_names,
     features_of,
 )
 from vibrissa.data.film import Film, check_size
-from vibrissa.data.recorder import RECORDING_FILE, write_json
+from vibrissa.data.finish import RECORDING_FILE
 from vibrissa.data.writer import Writer
 
 PATIENCE_S = 60.0
@@ -105,25 +110,35 @@ def _write(dataset: Dataset, root: Path, seen: Seen, report: Callable[[int], Non
     contract = replace(dataset.contract, cameras=seen.cameras)
     names = require_states(dataset)
     columns = set(features_of(replace(contract, cameras=()), names))
-    extra = set(dataset.numbers) - columns - set(BOOKKEEPING)
-    if extra or columns - set(dataset.numbers):
-        told = ", ".join(sorted(extra or columns - set(dataset.numbers)))
+    seen_before = {name for name in dataset.numbers if name.startswith(camera_column("", "")[:-1])}
+    extra = set(dataset.numbers) - columns - set(BOOKKEEPING) - seen_before
+    absent = columns - set(dataset.numbers) - {TIME}  # recordings did not always have it
+    if extra or absent:
+        told = ", ".join(sorted(extra or absent))
         raise DatasetError(f"{dataset.root} has other columns than our recordings: {told}.")
-    writer = Writer(root, contract, names)
-    try:
-        done = 0
-        for row in dataset.episodes:
-            films = _films(writer, seen, row.index, done, report)
-            stored = dataset.episode(row.index)
-            kept = {name: stored[name] for name in columns}
-            writer.add_episode(kept, dataset.instruction(row.index), films)
-            done += row.length
-            report(done)
-        writer.close()
-    except BaseException:
-        writer.abandon()
-        raise
+    writer, done = Writer(root, contract, names, HastyDisk()), 0
+    for row in dataset.episodes:
+        films = _films(writer, seen, row.index, done, report)
+        stored = dataset.episode(row.index)
+        stored.setdefault(TIME, stored["timestamp"].astype(np.float64))
+        kept = {name: stored[name] for name in columns} | _of_pictures(seen, stored)
+        writer.add_episode(kept, dataset.instruction(row.index), films)
+        done += row.length
+        report(done)
+    writer.close()
     return root
+
+
+def _of_pictures(seen: Seen, stored: Mapping[str, NDArray]) -> dict[str, NDArray]:
+    """What is told of each picture: as recorded, or that it is of its row's moment, and well."""
+    length = len(stored[TIME])
+    drawn = {
+        "captured_s": stored[TIME],
+        "sequence": np.arange(length),
+        "health": np.zeros(length, np.int64),
+    }
+    told = {camera_column(c.name, what): drawn[what] for c in seen.cameras for what in drawn}
+    return {name: stored.get(name, values) for name, values in told.items()}
 
 
 def _films(
@@ -146,10 +161,15 @@ def _films(
         raise
 
 
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    text = json.dumps(content, indent=1, sort_keys=True, default=plain)
+    path.write_text(text + "\n", encoding="utf-8")
+
+
 def _describe(dataset: Dataset, root: Path, seen: Seen, changed: Mapping[str, Any]) -> None:
     """Contract, scene, notes, and where it all comes from."""
     ours, before = root / OURS, dataset.root / OURS
-    ours.mkdir(parents=True)
+    ours.mkdir(parents=True, exist_ok=True)
     contract = replace(dataset.contract, cameras=seen.cameras)
     write_json(ours / CONTRACT_FILE, contract.to_dict())
     write_json(ours / SCENE_FILE, seen.scene)

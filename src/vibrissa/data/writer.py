@@ -1,149 +1,313 @@
-"""Writes a LeRobot v3.0 dataset, an episode at a time, with LeRobot's own metadata and statistics.
+"""Writes a LeRobot v3.0 dataset, an episode at a time; after each one it is whole and readable.
 
-Schema, statistics, `meta/` and indices come from LeRobot. Only the rows are written here,
-because `LeRobotDataset.save_episode` sends every row through a Python function (to embed
-pictures, even where there are none): 220 ms an episode of 150 state-only rows, against 20 ms.
+Every episode has files of its own. They are written aside, brought to the disk, and given their
+names in an order in which a reader always finds all that `meta/info.json` speaks of: films, rows,
+the episodes' table, notes, tasks, statistics, and info.json last. What a cut leaves unnamed or
+unspoken of is overwritten by the next episode. Schema and statistics come from LeRobot.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+import io
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import av.logging
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 from lerobot.configs.video import RGBEncoderConfig
-from lerobot.datasets.compute_stats import compute_episode_stats, get_feature_stats
-from lerobot.datasets.dataset_metadata import LeRobotDatasetMetadata
-from lerobot.datasets.feature_utils import get_hf_features_from_features
-from lerobot.datasets.utils import update_chunk_file_indices
+from lerobot.datasets.compute_stats import aggregate_stats, compute_episode_stats, get_feature_stats
+from lerobot.datasets.dataset_metadata import CODEBASE_VERSION
+from lerobot.datasets.feature_utils import create_empty_dataset_info, get_hf_features_from_features
+from lerobot.datasets.io_utils import cast_stats_to_numpy
+from lerobot.datasets.utils import (
+    DEFAULT_EPISODES_PATH,
+    DEFAULT_TASKS_PATH,
+    INFO_PATH,
+    STATS_PATH,
+    DatasetInfo,
+    serialize_dict,
+    update_chunk_file_indices,
+)
+from lerobot.datasets.video_utils import get_video_info
+from lerobot.utils.constants import DEFAULT_FEATURES
+from lerobot.utils.utils import flatten_dict, unflatten_dict
 from numpy.typing import NDArray
 
 from vibrissa.core.contract import Contract
 from vibrissa.core.errors import DatasetError
-from vibrissa.data import depth, film
-from vibrissa.data.features import IMAGES, features_of
+from vibrissa.data import depth, film, layout
+from vibrissa.data.disk import Disk, plain
+from vibrissa.data.features import EPISODES_FILE, IMAGES, OURS, features_of
 
-MEGABYTE = 2**20
+STAGING = Path(layout.JOURNAL) / "staging"
+Place = tuple[int, int]  # chunk, file
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How far a dataset has come: what its meta files say. Replaced as a whole, or not at all."""
+
+    info: DatasetInfo
+    tasks: tuple[str, ...] = ()
+    stats: dict[str, Any] | None = None
+    notes_size: int = 0
+    last: Mapping[str, Place] = field(default_factory=dict)  # of "data", "meta", each camera
 
 
 class Writer:
-    """The files of one dataset in the making under `root`, which must not exist yet.
+    """Adds episodes to the dataset in `root`, which is begun where there is none.
 
-    `sim_state` names the numbers of the simulated arm's state, where there is one.
+    `sim_state` names the numbers of the simulated arm's state, where there is one. Raises
+    DatasetError where the dataset's columns are not those of `contract`.
     """
 
-    def __init__(self, root: Path, contract: Contract, sim_state: Sequence[str] = ()):
-        self.root = root
-        self.fps = whole_fps(contract)
-        self._meta = LeRobotDatasetMetadata.create(
-            repo_id=f"local/{root.name}",
-            fps=self.fps,
-            features=features_of(contract, sim_state),
-            robot_type=contract.robot,
-            root=root,
-            use_videos=bool(contract.cameras),
-        )
-        self._schema = get_hf_features_from_features(self._meta.features).arrow_schema
-        self._rows: pq.ParquetWriter | None = None
-        self._place = (0, 0)  # chunk and file of the rows
+    def __init__(
+        self,
+        root: Path,
+        contract: Contract,
+        sim_state: Sequence[str] = (),
+        disk: Disk | None = None,
+    ):
+        self.root, self.fps = root, whole_fps(contract)
+        self._disk = disk or Disk()
+        features = {**features_of(contract, sim_state), **DEFAULT_FEATURES}
+        self._schema = get_hf_features_from_features(features).arrow_schema
+        self._cameras = {camera.name: camera for camera in contract.cameras}
+        if (root / INFO_PATH).is_file():
+            self._now = standing_of(root)
+            _require_columns(root, self._now.info, features)
+        else:
+            info = create_empty_dataset_info(
+                CODEBASE_VERSION, self.fps, features, bool(contract.cameras), contract.robot
+            )
+            self._now = Standing(info)
 
     @property
     def episodes(self) -> int:
-        return self._meta.total_episodes
+        return self._now.info.total_episodes
+
+    @property
+    def frames(self) -> int:
+        return self._now.info.total_frames
 
     def film_path(self, camera: str) -> Path:
-        """Where the next episode's film of `camera` belongs: a file an episode, so that a film
-        is whole as soon as its episode is, and opening it at random is cheap."""
-        chunk, file = divmod(self.episodes, self._meta.chunks_size)
-        assert self._meta.video_path is not None  # there are cameras
-        return self.root / self._meta.video_path.format(
-            video_key=IMAGES + camera, chunk_index=chunk, file_index=file
-        )
+        """Where the next episode's film of `camera` is to be put; `add_episode` takes it away."""
+        folder = self.root / STAGING
+        self._disk.make_folder(folder)
+        return folder / f"{camera}.mp4"
 
     def add_episode(
         self,
         columns: Mapping[str, NDArray],
         instruction: str,
         films: Mapping[str, NDArray],
+        note: Mapping[str, Any] | None = None,
     ) -> int:
-        """Write an episode's `columns` (T, …) and return its index.
+        """Add an episode's `columns` (T, …) to the dataset, and return its index.
 
-        `films` holds, for each camera whose file is already at its `film_path`, the sampled
-        pictures (N, channels, h, w) for the statistics.
+        `films` holds, for each camera whose film is at its `film_path`, the sampled pictures
+        (N, channels, h, w) for the statistics. `note` is our own line about it. Raises OSError
+        as the disk does; the dataset is then as it was.
         """
-        length = len(next(iter(columns.values())))
-        index = self.episodes
-        self._meta.save_episode_tasks([instruction])
-        full = {**columns, **self._bookkeeping(index, length, instruction)}
-        numbers = {k: v for k, v in self._meta.features.items() if v["dtype"] != "video"}
-        stats = compute_episode_stats({key: full[key] for key in numbers}, numbers)
-        stats |= {IMAGES + camera: _picture_stats(shots) for camera, shots in films.items()}
-        where = self._write_rows(full)
-        for camera in films:
-            where |= self._film_place(camera, index, length)
-        self._meta.save_episode(index, length, [instruction], stats, where)
+        before, length = self._now, len(next(iter(columns.values())))
+        index = before.info.total_episodes
+        tasks = tuple(dict.fromkeys((*before.tasks, instruction)))
+        full = {**columns, **self._bookkeeping(length, tasks.index(instruction))}
+        stats = self._stats(full, films)
+        last = {key: self._next(key) for key in ("data", "meta", *films)}
+        now = replace(
+            before,
+            info=self._info(length, len(tasks)),
+            tasks=tasks,
+            stats=aggregate_stats([before.stats, stats]) if before.stats else stats,
+            last=last,
+        )
+        moves = self._stage(now, full, self._row(index, length, instruction, last, stats), films)
+        self._name(moves)
+        if note is not None:
+            line = json.dumps({"episode": index, **note}, default=plain) + "\n"
+            now = replace(now, notes_size=self._add_note(line.encode()))
+        self._name(self._stage_meta(now, new_tasks=tasks != before.tasks))
+        info = self.root / STAGING / "info.json"
+        self._disk.write(info, _json(now.info.to_dict()))
+        self._name([(info, self.root / INFO_PATH)])
+        self._now = now
         return index
 
+    def write_ours(self, name: str, content: Mapping[str, Any]) -> None:
+        """A file of our own beside LeRobot's, whole or as it was."""
+        aside = self.root / STAGING / name
+        self._disk.make_folder(aside.parent)
+        text = json.dumps(content, indent=1, sort_keys=True, default=plain) + "\n"
+        self._disk.write(aside, text.encode())
+        self._name([(aside, self.root / OURS / name)])
+
+    def read_ours(self, name: str) -> dict[str, Any]:
+        """A file of our own; empty where there is none."""
+        path = self.root / OURS / name
+        return layout.read_json(path) if path.is_file() else {}
+
     def close(self) -> None:
-        """Write every footer; the dataset is readable from here on."""
-        if self.episodes:
-            level = av.logging.get_level()
-            for key in self._meta.video_keys:
-                told = depth.encoder_told() if key in self._meta.depth_keys else _encoder_told()
-                self._meta.update_video_info(key, video_encoder=told)
-            av.logging.set_level(level)  # LeRobot leaves FFmpeg printing to the terminal
-            self._meta.update_chunk_settings()  # writes info.json, the videos' description included
-        if self._rows is not None:
-            self._rows.close()
-        self._meta.finalize()
+        """Clear away what was put aside."""
+        self._disk.remove(self.root / STAGING)
 
-    def abandon(self) -> None:
-        """Let go of the files, whatever state they are in; the caller deletes them."""
-        # LeRobot's metadata writes its buffer when it is collected, into folders it makes anew.
-        self._meta._finalized = True
-        if self._rows is not None and self._rows.is_open:
-            with suppress(OSError):  # the disk is full; the file is about to go
-                self._rows.close()
+    def _stage(
+        self,
+        now: Standing,
+        columns: Mapping[str, NDArray],
+        row: Mapping[str, Any],
+        films: Iterable[str],
+    ) -> list[tuple[Path, Path]]:
+        """Films, rows and the row of the episodes' table aside, with the names they will have."""
+        staging = self.root / STAGING
+        self._disk.make_folder(staging)
+        moves = []
+        for camera in films:
+            aside = self.film_path(camera)
+            self._disk.made(aside)
+            self._describe_film(now.info, camera, aside)
+            assert now.info.video_path is not None  # there are cameras
+            moves.append((aside, _at(now.info.video_path, now.last[camera], IMAGES + camera)))
+        arrays = [_arrow(columns[item.name], item.type) for item in self._schema]
+        rows = pa.Table.from_arrays(arrays, schema=self._schema)
+        self._disk.write(staging / "rows.parquet", _parquet(rows))
+        moves.append((staging / "rows.parquet", _at(now.info.data_path, now.last["data"])))
+        # One value a column; arrays as lists, as LeRobot writes them.
+        one = {k: [v.tolist() if isinstance(v, np.ndarray) else v] for k, v in row.items()}
+        self._disk.write(staging / "episode.parquet", _parquet(pa.Table.from_pydict(one)))
+        moves.append((staging / "episode.parquet", _at(DEFAULT_EPISODES_PATH, now.last["meta"])))
+        return [(old, self.root / new) for old, new in moves]
 
-    def _bookkeeping(self, index: int, length: int, instruction: str) -> dict[str, NDArray]:
-        first = self._meta.total_frames
+    def _stage_meta(self, now: Standing, *, new_tasks: bool) -> list[tuple[Path, Path]]:
+        staging, moves = self.root / STAGING, []
+        if new_tasks:
+            index = pd.Index(now.tasks, name="task")
+            table = pd.DataFrame({"task_index": range(len(now.tasks))}, index=index)
+            file = io.BytesIO()
+            table.to_parquet(file)
+            self._disk.write(staging / "tasks.parquet", file.getvalue())
+            moves.append((staging / "tasks.parquet", self.root / DEFAULT_TASKS_PATH))
+        self._disk.write(staging / "stats.json", _json(serialize_dict(now.stats or {})))
+        return [*moves, (staging / "stats.json", self.root / STATS_PATH)]
+
+    def _name(self, moves: Sequence[tuple[Path, Path]]) -> None:
+        """Give files their names, and see to it that the names are on the disk."""
+        for old, new in moves:
+            self._disk.make_folder(new.parent)
+            self._disk.rename(old, new)
+        for folder in dict.fromkeys(new.parent for _, new in moves):
+            self._disk.sync_folder(folder)
+
+    def _add_note(self, line: bytes) -> int:
+        """Behind the notes of the episodes so far; what a cut left behind those goes."""
+        path, size = self.root / OURS / EPISODES_FILE, self._now.notes_size
+        self._disk.make_folder(path.parent)
+        new = not path.is_file()
+        if not new and path.stat().st_size != size:
+            self._disk.cut(path, size)
+        file = self._disk.append(path)
+        try:
+            file.write(line)
+            file.sync()
+        finally:
+            file.close()
+        if new:
+            self._disk.sync_folder(path.parent)
+        return size + len(line)
+
+    def _next(self, key: str) -> Place:
+        last = self._now.last.get(key)
+        return update_chunk_file_indices(*last, self._now.info.chunks_size) if last else (0, 0)
+
+    def _info(self, length: int, tasks: int) -> DatasetInfo:
+        before = self._now.info
+        return replace(
+            before,
+            features={key: dict(feature) for key, feature in before.features.items()},
+            total_episodes=before.total_episodes + 1,
+            total_frames=before.total_frames + length,
+            total_tasks=tasks,
+            splits={"train": f"0:{before.total_episodes + 1}"},
+        )
+
+    def _stats(self, columns: Mapping[str, NDArray], films: Mapping[str, NDArray]) -> dict:
+        kinds = self._now.info.features
+        numbers = {key: f for key, f in kinds.items() if f["dtype"] != "video"}
+        stats = compute_episode_stats({key: columns[key] for key in numbers}, numbers)
+        return stats | {IMAGES + camera: _picture_stats(s) for camera, s in films.items()}
+
+    def _bookkeeping(self, length: int, task: int) -> dict[str, NDArray]:
+        first = self._now.info.total_frames
         return {
             "timestamp": (np.arange(length) / self.fps).astype(np.float32),
             "frame_index": np.arange(length),
-            "episode_index": np.full(length, index),
+            "episode_index": np.full(length, self._now.info.total_episodes),
             "index": np.arange(first, first + length),
-            "task_index": np.full(length, self._meta.get_task_index(instruction)),
+            "task_index": np.full(length, task),
         }
 
-    def _write_rows(self, columns: Mapping[str, NDArray]) -> dict[str, Any]:
-        """One row group an episode, as LeRobot writes it."""
-        chunk, file = self._place
-        path = self.root / self._meta.data_path.format(chunk_index=chunk, file_index=file)
-        if self._rows is None:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._rows = pq.ParquetWriter(path, schema=self._schema, compression="snappy")
-        arrays = [_arrow(columns[field.name], field.type) for field in self._schema]
-        self._rows.write_table(pa.Table.from_arrays(arrays, schema=self._schema))
-        if path.stat().st_size >= self._meta.data_files_size_in_mb * MEGABYTE:
-            self._rows.close()
-            self._rows = None
-            self._place = update_chunk_file_indices(chunk, file, self._meta.chunks_size)
-        return {"data/chunk_index": chunk, "data/file_index": file}
+    def _row(
+        self, index: int, length: int, instruction: str, last: Mapping[str, Place], stats: dict
+    ) -> dict[str, Any]:
+        """The episode in the episodes' table."""
+        first = self._now.info.total_frames
+        row: dict[str, Any] = {"episode_index": index, "tasks": [instruction], "length": length}
+        row["data/chunk_index"], row["data/file_index"] = last["data"]
+        for camera in self._cameras:
+            key = f"videos/{IMAGES}{camera}"
+            row[f"{key}/chunk_index"], row[f"{key}/file_index"] = last[camera]
+            row[f"{key}/from_timestamp"], row[f"{key}/to_timestamp"] = 0.0, length / self.fps
+        row["dataset_from_index"], row["dataset_to_index"] = first, first + length
+        row["meta/episodes/chunk_index"], row["meta/episodes/file_index"] = last["meta"]
+        return row | flatten_dict({"stats": stats})
 
-    def _film_place(self, camera: str, index: int, length: int) -> dict[str, Any]:
-        chunk, file = divmod(index, self._meta.chunks_size)
-        key = f"videos/{IMAGES}{camera}"
-        return {
-            f"{key}/chunk_index": chunk,
-            f"{key}/file_index": file,
-            f"{key}/from_timestamp": 0.0,
-            f"{key}/to_timestamp": length / self.fps,
-        }
+    def _describe_film(self, info: DatasetInfo, camera: str, path: Path) -> None:
+        """How a camera's films are coded, in info.json: read from its first one."""
+        feature = info.features[IMAGES + camera]
+        told = feature.get("info") or {}
+        if "video.codec" in told:
+            return
+        coder = depth.encoder_told() if self._cameras[camera].depth else _encoder_told()
+        level = av.logging.get_level()
+        feature["info"] = {**told, **get_video_info(path, video_encoder=coder)}
+        av.logging.set_level(level)  # LeRobot leaves FFmpeg printing to the terminal
+
+
+def standing_of(root: Path) -> Standing:
+    """How far the dataset in `root` has come. Raises DatasetError where it cannot be read.
+
+    Statistics that count other rows than info.json speaks of were cut off between the two, and
+    are put together anew from the episodes' own.
+    """
+    raw = layout.read_info(root)
+    table = [
+        row
+        for file in sorted((root / "meta" / "episodes").glob("*/*.parquet"))
+        for row in layout.read_table(file).to_pylist()
+        if row["episode_index"] < raw["total_episodes"]
+    ]
+    if len(table) != raw["total_episodes"]:
+        raise DatasetError(
+            f"{root} says {raw['total_episodes']} episodes and its table has {len(table)}."
+        )
+    stats = cast_stats_to_numpy(layout.read_stats(root))
+    if not stats or int(stats["index"]["count"][0]) != raw["total_frames"]:
+        stats = aggregate_stats([_stats_of(row) for row in table])
+    final = max(table, key=lambda row: row["episode_index"])
+    last = {"data": _last(table, "data"), "meta": _last(table, "meta/episodes")}
+    for key in layout.video_keys(raw):
+        if final.get(f"videos/{key}/chunk_index") is not None:
+            last[key.removeprefix(IMAGES)] = _last(table, f"videos/{key}")
+    notes = root / OURS / EPISODES_FILE
+    lines = notes.read_bytes().splitlines(keepends=True) if notes.is_file() else []
+    size = sum(map(len, lines[: raw["total_episodes"]]))
+    return Standing(DatasetInfo.from_dict(raw), layout.read_tasks(root, raw), stats, size, last)
 
 
 def whole_fps(contract: Contract) -> int:
@@ -153,6 +317,43 @@ def whole_fps(contract: Contract) -> int:
             f"a rate of {contract.rate_hz:g} Hz; LeRobot stores whole frames a second, such as 30."
         )
     return int(contract.rate_hz)
+
+
+def _require_columns(root: Path, info: DatasetInfo, features: Mapping[str, Any]) -> None:
+    def shapes(given: Mapping[str, Any]) -> set[tuple[str, str, tuple[int, ...]]]:
+        return {(key, f["dtype"], tuple(f["shape"])) for key, f in given.items()}
+
+    odd = sorted({key for key, *_ in shapes(info.features) ^ shapes(features)})
+    if odd:
+        raise DatasetError(
+            f"{root} has other columns than are recorded now ({', '.join(odd)}): an older "
+            "version's dataset, or another arm's. Record into a new one."
+        )
+
+
+def _last(table: Sequence[Mapping[str, Any]], key: str) -> Place:
+    return max((row[f"{key}/chunk_index"], row[f"{key}/file_index"]) for row in table)
+
+
+def _stats_of(row: Mapping[str, Any]) -> dict[str, Any]:
+    """An episode's statistics as its row in the table holds them."""
+    own = {k.removeprefix("stats/"): v for k, v in row.items() if k.startswith("stats/")}
+    return cast_stats_to_numpy(unflatten_dict(own))
+
+
+def _at(template: str, place: Place, key: str = "") -> str:
+    return template.format(chunk_index=place[0], file_index=place[1], video_key=key)
+
+
+def _parquet(table: pa.Table) -> bytes:
+    """One row group, as LeRobot writes an episode."""
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink, compression="snappy")
+    return sink.getvalue().to_pybytes()
+
+
+def _json(content: Mapping[str, Any]) -> bytes:
+    return json.dumps(content, indent=4, ensure_ascii=False).encode()
 
 
 def _arrow(values: NDArray, kind: pa.DataType) -> pa.Array:
@@ -177,5 +378,5 @@ def _encoder_told() -> RGBEncoderConfig:
         g=film.GOP,
         crf=film.CRF,
         preset=film.PRESET,
-        extra_options={"bf": 0},
+        extra_options={"bf": 0, "tune": film.TUNE},
     )

@@ -1,0 +1,200 @@
+"""From a journal to the dataset: an episode that has ended is stored, or thrown away, at once.
+
+One thread does it, behind the arm's back, and in the order in which the episodes ended.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import av.error
+import numpy as np
+from numpy.typing import NDArray
+
+from vibrissa.core.contract import Contract
+from vibrissa.core.episode import Episode
+from vibrissa.core.errors import DatasetError, VibrissaError
+from vibrissa.data.disk import Disk, reason
+from vibrissa.data.features import CONTRACT_FILE, SCENE_FILE, stored_contract
+from vibrissa.data.film import to_mp4
+from vibrissa.data.journal import LOG, Take
+from vibrissa.data.rows import columns_of, timing_of, unwell_of
+from vibrissa.data.writer import Writer
+
+RECORDING_FILE = "recording.json"
+BEHIND = 16  # episodes that may wait to be stored
+
+
+@dataclass(frozen=True)
+class Filmed:
+    """A camera's film in a journal, and the small pictures that its statistics are made of."""
+
+    path: Path
+    shots: NDArray
+
+
+def store(
+    writer: Writer,
+    head: Mapping[str, Any],
+    rows: NDArray[np.void],
+    films: Mapping[str, Filmed],
+    end: Mapping[str, Any],
+) -> int:
+    """Add a journalled episode to the dataset, and return its index.
+
+    Raises DatasetError for a film that holds fewer pictures than there are rows, OSError as the
+    disk does.
+    """
+    contract = Contract.from_dict(head["contract"])
+    for name, film in films.items():
+        frames = to_mp4(film.path, writer.film_path(name), writer.fps, len(rows))
+        if frames != len(rows):
+            raise DatasetError(f"{name}: {frames} pictures for {len(rows)} rows.")
+    if not writer.episodes:
+        writer.write_ours(CONTRACT_FILE, stored_contract(contract).to_dict())
+        writer.write_ours(SCENE_FILE, head["scene"])
+    note = {
+        **{key: head[key] for key in ("seed", "task")},
+        **end,
+        "sampled": head["sampled"],
+        **timing_of(rows, contract.rate_hz),
+        "take": head["take"],
+        "session": _session(writer, head["session"]),
+    }
+    unwell = unwell_of(contract, rows)
+    if unwell:
+        note["pictures"] = unwell
+    shots = {name: film.shots for name, film in films.items()}
+    instruction = head["instruction"] or head["task"]
+    return writer.add_episode(columns_of(contract, rows), instruction, shots, note)
+
+
+def _session(writer: Writer, session: Mapping[str, Any]) -> int:
+    """The place of `session` among those noted in `recording.json`; noted there where it is new."""
+    known = list(writer.read_ours(RECORDING_FILE).get("sessions", ()))
+    for index, other in enumerate(known):
+        if other["id"] == session["id"]:
+            return index
+    writer.write_ours(RECORDING_FILE, {"sessions": [*known, session]})
+    return len(known)
+
+
+def told_end(episode: Episode) -> dict[str, Any]:
+    """How an episode ended, for its journal and its note."""
+    outcome = episode.outcome
+    return {
+        "reason": outcome.reason,
+        "failure_class": outcome.failure_class,
+        "detail": outcome.detail,
+        "ticks": outcome.ticks,
+        "wall_s": round(episode.wall_s, 3),
+        "measures": {name: float(value) for name, value in outcome.measures.items()},
+    }
+
+
+def throw_away(disk: Disk, folder: Path) -> None:
+    """A take's folder; its log goes last, so that what a cut leaves of it is still understood."""
+    for path in folder.glob("*"):
+        if path.name != LOG:
+            disk.remove(path)
+    disk.remove(folder / LOG)
+    disk.remove(folder)
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A take that waits to be stored, thrown away, or left in the journal."""
+
+    take: Take
+    end: Mapping[str, Any]
+    fate: str  # keep | discard | leave
+
+
+class Finisher:
+    """Stores episodes in a thread. What goes wrong is raised by the next `check`."""
+
+    def __init__(self, root: Path, disk: Disk):
+        self._root, self._disk = root, disk
+        self._queue: queue.Queue[Ended | None] = queue.Queue()
+        self._writer: Writer | None = None
+        self._trouble: list[Exception] = []
+        self.left, self.failed, self.failed_frames = 0, 0, 0
+        self._thread = threading.Thread(target=self._run, name="finisher", daemon=True)
+        self._thread.start()
+
+    @property
+    def waiting(self) -> int:
+        return self._queue.qsize()
+
+    def put(self, ended: Ended) -> None:
+        self._queue.put(ended)
+
+    def check(self) -> None:
+        """Raise, once, what has gone wrong since the last time."""
+        if self._trouble:
+            error = self._trouble.pop(0)
+            raise DatasetError(
+                f"cannot write {self._root}: {reason(error)}. Finished episodes are whole; this "
+                f"one lies in the journal: make room, then `vibrissa data recover {self._root}`."
+            ) from error
+
+    def wait_for_room(self, patience_s: float) -> None:
+        """Raises DatasetError where episodes end faster than they can be stored."""
+        until_s = time.monotonic() + patience_s
+        while self.waiting >= BEHIND:
+            if time.monotonic() >= until_s:
+                raise DatasetError(
+                    f"{self.waiting} episodes wait to be stored in {self._root}: the disk is too "
+                    "slow. They are in the journal and will be stored; wait, then go on."
+                )
+            time.sleep(0.01)
+
+    def close(self, session: Mapping[str, Any]) -> None:
+        """Everything is stored when this returns. `session` is what came of it, for the notes."""
+        self._queue.put(None)
+        self._thread.join()
+        if self._writer is None:
+            return
+        try:
+            self._note(self._writer, session)
+            self._writer.close()
+        except OSError as error:
+            self._trouble.append(error)
+
+    def _note(self, writer: Writer, session: Mapping[str, Any]) -> None:
+        known = writer.read_ours(RECORDING_FILE).get("sessions", ())
+        told = [session if other["id"] == session["id"] else other for other in known]
+        writer.write_ours(RECORDING_FILE, {"sessions": told})
+
+    def _run(self) -> None:
+        while (ended := self._queue.get()) is not None:
+            try:
+                self._settle(ended)
+            except (VibrissaError, OSError, av.error.FFmpegError) as error:
+                if ended.fate == "keep":
+                    self.failed += 1
+                    self.failed_frames += ended.take.rows.count
+                self._trouble.append(error)
+
+    def _settle(self, ended: Ended) -> None:
+        take = ended.take
+        if ended.fate == "discard":
+            take.stop()
+            throw_away(self._disk, take.folder)
+            return
+        shots = take.finish({**ended.end, "keep": ended.fate == "keep"})
+        if ended.fate == "leave":
+            self.left += 1
+            return
+        if self._writer is None:
+            contract, names = take.start.contract, take.start.sim_state
+            self._writer = Writer(self._root, contract, names, self._disk)
+        films = {name: Filmed(film.path, shots[name]) for name, film in take.films.items()}
+        store(self._writer, take.head, take.rows.read(0, take.rows.count), films, ended.end)
+        throw_away(self._disk, take.folder)
