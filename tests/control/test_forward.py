@@ -100,13 +100,13 @@ def test_the_loop_forwards_between_its_ticks_and_records_its_own_sends() -> None
     clock = WallClock(30, now=time.now, sleep=forwarder)
     episode = run_episode(arm, pilot, Reach(), [forwarder, tape], clock=clock)
     assert episode.outcome.success
-    assert len(arm.log) == pytest.approx(8 * len(tape.steps), abs=2)
+    assert len(arm.log) == pytest.approx(7 * len(tape.steps), abs=3)
     for step in tape.steps:
         assert float(step.sent[0]) in [q for _, q in arm.log]
         assert step.decision.source == "human"
     told = forwarder.told()
-    assert told.rate_hz > 200
-    assert told.gap_most_s < 0.0051
+    assert told.rate_hz > 190
+    assert told.gap_most_s < 0.0068  # 1/30 s is no whole number of passes
     assert "leader to follower" in told.told()
 
 

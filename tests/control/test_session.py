@@ -6,12 +6,12 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 import pytest
-from fakes import OneJoint, Tape
+from fakes import OneJoint, Ramp, Reach, Tape
 from numpy.typing import NDArray
 
 from vibrissa.control.drive import run_episode
 from vibrissa.control.keys import Keys, NoKeys, ScriptedKeys
-from vibrissa.control.pilots import Zero
+from vibrissa.control.pilots import ChunkPlayer, Zero
 from vibrissa.control.session import HumanTask, Interlude, Plan, Session, Tally
 from vibrissa.core.episode import Episode, Observation
 from vibrissa.core.errors import ArmFault
@@ -24,9 +24,15 @@ SECONDS = 0.2  # six ticks
 class _Kept(Tape):
     """Keeps what a recorder would keep."""
 
-    @property
-    def kept(self) -> list[Episode]:
-        return [e for e in self.ends if e.outcome.reason not in ("aborted", "fault")]
+    def __init__(self, task: HumanTask):
+        super().__init__()
+        self.task = task
+        self.kept: list[Episode] = []
+
+    def on_end(self, episode: Episode) -> None:
+        super().on_end(episode)
+        if self.task.wanted(episode):
+            self.kept.append(episode)
 
 
 class _Arm(OneJoint):
@@ -56,11 +62,12 @@ class _Desk:
         mends: bool = True,
     ):
         self.keys = keys or ScriptedKeys(presses)
-        self.arm, self.tape = arm or _Arm(), _Kept()
+        self.arm = arm or _Arm()
         self.lines: list[str] = []
         self.announced: list[tuple] = []
         self.mended = 0
         task = HumanTask("Do it", seconds=SECONDS, rate_hz=RATE_HZ, keys=self.keys)
+        self.tape = _Kept(task)
         pause = Interlude(seconds=reset_s, rate_hz=RATE_HZ, keys=self.keys, deaf_s=0.1)
         self.session = Session(
             self._play,
@@ -114,7 +121,8 @@ def test_left_throws_away_and_does_it_again() -> None:
     desk = _Desk([None, "left", None, None, "left", None, "right"])
     tally = desk.run(1)
     assert (tally.saved, tally.again) == (1, 2)
-    assert desk.reasons == ["aborted", "aborted", "timeout"]
+    assert desk.reasons == ["timeout"] * 3
+    assert len(desk.tape.kept) == 1
     assert "episode 1 of 1: 1 ticks, left out; once more" in desk.lines
 
 
@@ -222,3 +230,11 @@ def test_any_judge_can_be_asked_beside_the_keys() -> None:
     task = HumanTask("Do it", seconds=SECONDS, rate_hz=RATE_HZ, keys=NoKeys(), also=judge)
     episode = run_episode(_Arm(), Zero(), task)
     assert (episode.outcome.reason, episode.outcome.ticks) == ("success", 3)
+
+
+def test_a_task_of_its_own_judges_and_measures_too() -> None:
+    task = HumanTask("Do it", seconds=2, rate_hz=RATE_HZ, keys=NoKeys(), also=Reach())
+    episode = run_episode(_Arm(), ChunkPlayer(4), task, policy=Ramp())
+    assert episode.outcome.success
+    assert episode.outcome.measures == {"there": 2.0}
+    assert task.failure_class("timeout") == "TIMEOUT"

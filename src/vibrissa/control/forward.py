@@ -131,8 +131,9 @@ class Forwarder:
 
     def __call__(self, seconds: float) -> None:
         """Forward for `seconds`, then return; the sleep of a `WallClock`."""
-        next_s = self._now()
-        until_s = next_s + seconds
+        began_s = self._now()
+        until_s = began_s + seconds
+        next_s = began_s if self._sent_s is None else max(began_s, self._sent_s + self._period_s)
         while next_s + self._cost_s <= until_s:
             self._rest(next_s)
             self._pass()

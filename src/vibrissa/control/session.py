@@ -2,7 +2,7 @@
 
 → saves, ← throws away and does it again, s and f save it as a success or a failure, Esc stops.
 An episode that nobody judged is over by its time limit ("timeout"), whether the limit came by
-itself or by →; one that was thrown away is "aborted", and a recorder keeps it out of the set.
+itself or by a key. One that Esc breaks off is "aborted": out of the set, and in the journal.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ KEYS_TOLD = "→ save  ← again  s success  f failure  Esc stop"
 ANY_KEY_TOLD = "any key: go on  Esc stop"
 _VERDICTS: dict[Said, Verdict] = {
     "save": "timeout",
-    "again": "aborted",
+    "again": "timeout",  # over, and nothing to be brought back; `wanted` says no
     "stop": "aborted",
     "success": "success",
     "failure": "failure",
@@ -41,7 +41,8 @@ Judge = Callable[[Observation], Verdict | None]
 class HumanTask:
     """What is done is told by `instruction`; that it is done, by a key, a time limit, or `also`.
 
-    `also` is any other judge of an observation. `said` is what a key said in this episode.
+    `also` is any other judge of an observation, or a whole task that judges and measures.
+    `said` is what a key said in this episode.
     """
 
     def __init__(
@@ -52,28 +53,37 @@ class HumanTask:
         rate_hz: float,
         keys: Keys,
         name: str = "teleop",
-        also: Judge | None = None,
+        also: Judge | Task | None = None,
     ):
         self.name, self.instruction = name, instruction
         self.seconds, self.max_ticks = seconds, max(1, round(seconds * rate_hz))
         self.said: Said | None = None
-        self._keys, self._also = keys, also
+        self._keys = keys
+        self._task = also if isinstance(also, Task) else None
+        self._judge = also.judge if isinstance(also, Task) else also
 
     def reset(self) -> None:
         self.said = None
+        if self._task is not None:
+            self._task.reset()
 
     def judge(self, observation: Observation) -> Verdict | None:
         self.said = WORDS.get(self._keys.poll() or "")
-        if self.said is not None:
-            return _VERDICTS[self.said]
-        return self._also(observation) if self._also is not None else None
+        verdict = self._judge(observation) if self._judge is not None else None
+        return verdict if self.said is None else _VERDICTS[self.said]
+
+    def wanted(self, episode: Episode) -> bool:
+        """Whether a recorder is to keep it: neither broken off nor to be done again."""
+        return self.said != "again" and episode.outcome.reason not in ("aborted", "fault")
 
     def failure_class(self, reason: Reason) -> str:
         """A person names no class; only a success is one."""
+        if self._task is not None:
+            return self._task.failure_class(reason)
         return "SUCCESS" if reason == "success" else ""
 
     def measures(self) -> Mapping[str, float]:
-        return {}
+        return self._task.measures() if self._task is not None else {}
 
 
 class Interlude:
@@ -134,10 +144,11 @@ Play = Callable[[Task, Sequence[Observer], int], Episode]
 class Session:
     """Plays a pause and an episode in turn until the plan is met or somebody says stop.
 
-    `play(task, observers, seed)` runs one rollout. `saved()` says how many episodes the recorder
-    has kept: what was asked for is counted where it is stored. After a fault the arm has been
-    told to hold; with `reconnect` and somebody at the keys, → goes on and the episode is done
-    again. Without, the fault goes up; every finished episode is kept either way.
+    `play(task, observers, seed)` runs one rollout, and `pause` one in an interlude. `saved()`
+    says how many episodes the recorder has kept: what was asked for is counted where it is
+    stored. After a fault the arm has been told to hold; with `reconnect` and somebody at the
+    keys, → goes on and the episode is done again. Without, the fault goes up; every finished
+    episode is kept either way.
     """
 
     def __init__(
@@ -150,6 +161,7 @@ class Session:
         saved: Callable[[], int],
         tell: Callable[[str], None],
         interlude: Interlude | None = None,
+        pause: Play | None = None,
         reconnect: Callable[[], None] | None = None,
         announce: Announce = lambda *_: None,
         sleep: Callable[[float], None] = time.sleep,
@@ -157,6 +169,7 @@ class Session:
         self._play, self._task, self._observers = play, task, observers
         self._keys, self._saved, self._tell = keys, saved, tell
         self._interlude, self._reconnect = interlude, reconnect
+        self._pause = pause or play
         self._announce, self._sleep = announce, sleep
         self._faults: list[str] = []
         self._again = self._attempts = 0
@@ -179,7 +192,7 @@ class Session:
         seed = plan.seed + self._attempts
         if self._interlude is not None:
             self._announce("reset", number, total, self._interlude.seconds)
-            self._play(self._interlude, (), seed)
+            self._pause(self._interlude, (), seed)
             if self._interlude.said == "stop":
                 return False
         self._announce("episode", number, total, self._task.seconds)
