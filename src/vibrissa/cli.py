@@ -1,7 +1,8 @@
 """argv → one command module. Imports nothing heavy, so `vibrissa --help` answers at once.
 
 The tables below are the registry. A command module has a docstring, a frozen `Config` and
-`run(cfg) -> int`; it is imported only when its word is used.
+`run(cfg) -> int`; it is imported only when its word is used. One whose options may stand in a
+file has `defaults(args) -> Config | None` too.
 """
 
 from __future__ import annotations
@@ -68,10 +69,16 @@ def _run(args: list[str]) -> int:
     import tyro
 
     told = io.StringIO()
+    given = module.defaults(rest) if hasattr(module, "defaults") else None
+    more = {} if given is None else {"default": given}
     try:
         with contextlib.redirect_stderr(told):
             cfg = tyro.cli(
-                module.Config, args=rest, prog=f"vibrissa {words}", description=module.__doc__
+                module.Config,
+                args=rest,
+                prog=f"vibrissa {words}",
+                description=module.__doc__,
+                **more,
             )
     except SystemExit as stop:
         if not stop.code:

@@ -90,6 +90,9 @@ class Marked:
             raise self.error(f"{what} must be a list, such as [a, b], not {self._told()}.")
         return [Marked(self._file, node) for node in self._node.value]
 
+    def is_list(self) -> bool:
+        return isinstance(self._node, yaml.SequenceNode)
+
     def is_text(self) -> bool:
         return self._kind() == _TEXT
 
