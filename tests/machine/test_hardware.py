@@ -72,6 +72,17 @@ def test_servos_that_could_not_be_asked() -> None:
     assert [line.told for line in lines if line.state == "broken"] == ["the port vanished"]
 
 
+def test_two_arms_on_one_port_and_two_cameras_on_one_device() -> None:
+    arms = (WantedArm("arm", BY_ID, ARM, text=written()), WantedArm("leader", ARM.path, ARM))
+    cameras = tuple(WantedCamera(name, "zmq", "tcp://host:5555/a") for name in ("front", "side"))
+    lines = examine_hardware(Hardware(LINUX, (), rig=True, arms=arms, cameras=cameras))
+    told = [line.told for line in lines if line.about == "rig"]
+    assert told == [
+        "arm and leader have the same port, /dev/ttyACM0",
+        "front and side have the same device, tcp://host:5555/a",
+    ]
+
+
 def test_the_rig_says_what_a_camera_sends(tmp_path: Path) -> None:
     two = device("1-2", C920, nodes={"video2": "0"}, serial="CD34")
     one = device("1-1", C920, nodes={"video0": "0"})

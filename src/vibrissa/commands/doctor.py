@@ -99,17 +99,16 @@ def computer(cfg: Config) -> list[Line]:
 def hardware(cfg: Config) -> list[Line]:
     """The lines about what is plugged in, and about a rig where one is named."""
     from vibrissa.machine.gather import system
-    from vibrissa.machine.hardware import examine_hardware, look
+    from vibrissa.machine.hardware import examine_hardware, examine_tree, look
     from vibrissa.machine.usb_tree import lay_out, load_tree
 
+    if cfg.tree is not None:
+        with tempfile.TemporaryDirectory(prefix="vibrissa-doctor-") as folder:
+            lay_out(load_tree(cfg.tree), Path(folder))
+            linux = dataclasses.replace(system(), name="Linux")  # only there a tree is recorded
+            return examine_tree(look(linux, Path(folder)))
     rig, trouble = rig_of(cfg.config)
-    with tempfile.TemporaryDirectory(prefix="vibrissa-doctor-") as folder:
-        root = Path("/")
-        if cfg.tree is not None:
-            root = Path(folder)
-            lay_out(load_tree(cfg.tree), root)
-        facts = look(system(), root)
-    facts = dataclasses.replace(facts, calibrations=calibrations(cfg))
+    facts = dataclasses.replace(look(system()), calibrations=calibrations(cfg))
     if rig is not None:
         facts = with_rig(facts, rig)
     return [*trouble, *examine_hardware(facts)]

@@ -128,7 +128,15 @@ def examine_hardware(facts: Hardware) -> list[Line]:
         lines += _arm(arm)
     for camera in facts.cameras:
         lines += _camera(camera, facts, usb)
+    lines += _twice("port", {arm.name: _real(arm) for arm in facts.arms})
+    lines += _twice("device", {camera.name: camera.device for camera in facts.cameras})
     return [*lines, *check_usb(usb, _owners(facts, usb)), *_calibrations(facts)]
+
+
+def examine_tree(facts: Hardware) -> list[Line]:
+    """The lines about a recorded tree, which knows nothing of arms, rigs and this computer."""
+    usb = () if isinstance(facts.usb, Trouble) else facts.usb
+    return [*_plugged(facts, usb), *check_usb(usb)]
 
 
 def calibration_files(place: Path) -> dict[str, str]:
@@ -174,6 +182,22 @@ def _camera(camera: WantedCamera, facts: Hardware, usb: tuple[UsbDevice, ...]) -
     if camera.name in facts.paces and not any(line.state == "broken" for line in lines):
         lines += check_pace(camera, facts.paces[camera.name])
     return lines
+
+
+def _twice(what: str, given: Mapping[str, str]) -> list[Line]:
+    """Two that were given the same thing, under whatever names."""
+    seen: dict[str, str] = {}
+    lines = []
+    for name, one in given.items():
+        if one in seen:
+            told = f"{seen[one]} and {name} have the same {what}, {one}"
+            lines.append(broken("rig", told, f"give each its own {what}: vibrissa setup"))
+        seen.setdefault(one, name)
+    return lines
+
+
+def _real(arm: WantedArm) -> str:
+    return arm.port.path if isinstance(arm.port, Port) else arm.given
 
 
 def _but_about(line: Line) -> tuple:
