@@ -40,8 +40,9 @@ class Eased(Unasking):
     """A human's pilot, whose first move is no jump.
 
     The follower is drawn to wherever the leader stands at `EASE_RAD_S`; once they have met in
-    every joint, the leader's targets go through as they are. `reset` between episodes keeps the
-    contact; `part` (after a fault, when somebody may have moved either arm) gives it up.
+    every joint, the leader's targets go through as they are. With `keeps` they stay met from one
+    episode to the next; without (a simulated arm, which its reset puts elsewhere), and after
+    `part` (a fault: somebody may have moved either arm), they have to meet again.
     """
 
     def __init__(
@@ -49,9 +50,11 @@ class Eased(Unasking):
         leader: Readable,
         *,
         most_rad_s: float = EASE_RAD_S,
+        keeps: bool = True,
         now: Callable[[], float] = time.perf_counter,
     ):
-        self._leader, self._most_rad_s, self._now = leader, most_rad_s, now
+        self._leader, self._most_rad_s = leader, most_rad_s
+        self._keeps, self._now = keeps, now
         self.part()
 
     def part(self) -> None:
@@ -62,6 +65,8 @@ class Eased(Unasking):
         again = getattr(self._leader, "reset", None)
         if again is not None:
             again(seed)
+        if not self._keeps:
+            self.part()
 
     def decide(self, observation: Observation) -> Decision:
         if self._at is None:

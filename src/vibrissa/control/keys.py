@@ -12,7 +12,8 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections import deque
+from collections.abc import Callable, Container, Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from types import FrameType, TracebackType
 from typing import Any, Protocol, TextIO
@@ -47,6 +48,12 @@ class ScriptedKeys:
 
     def poll(self) -> str | None:
         return next(self._presses, None)
+
+
+def split(keys: Keys, names: Container[str]) -> tuple[Keys, Keys]:
+    """Two readers of one keyboard: one gets the keys of these names, the other all the rest."""
+    source = _Split(keys, names)
+    return _Part(source, named=True), _Part(source, named=False)
 
 
 def open_keys(
@@ -200,6 +207,27 @@ class WindowsKeys:
         if pressed == "\x03":
             raise KeyboardInterrupt
         return "esc" if pressed == ESC else _PLAIN.get(pressed, pressed.lower())
+
+
+class _Split:
+    """What has been read for each of two readers and not been taken yet."""
+
+    def __init__(self, keys: Keys, names: Container[str]):
+        self.keys, self.names = keys, names
+        self.waiting: dict[bool, deque[str]] = {True: deque(), False: deque()}
+
+    def poll(self, named: bool) -> str | None:
+        while not self.waiting[named] and (key := self.keys.poll()) is not None:
+            self.waiting[key in self.names].append(key)
+        return self.waiting[named].popleft() if self.waiting[named] else None
+
+
+class _Part:
+    def __init__(self, source: _Split, *, named: bool):
+        self._source, self._named = source, named
+
+    def poll(self) -> str | None:
+        return self._source.poll(self._named)
 
 
 def _in_front(fd: int) -> bool:
