@@ -32,7 +32,7 @@ def test_ticks_and_times_begin_with_an_episode(arm) -> None:
 
 def test_targets_stay_within_model_and_calibration(arm) -> None:
     arm.reset(0)
-    low, high = arm.calibration.bounds_rad()
+    low, high = arm.link.calibration.bounds_rad()
     asked = np.full(len(JOINTS), 9, np.float32)
     for _ in range(5):
         assert (arm.send(asked) <= high + 1e-6).all()
@@ -45,4 +45,4 @@ def test_closing_takes_the_torque_and_the_port(arm, twin) -> None:
     assert all(servo.memory["Torque_Enable"] for servo in servos)
     arm.close()
     assert not any(servo.memory["Torque_Enable"] for servo in servos)
-    assert not arm.bus.is_open
+    assert not arm.link.bus.is_open

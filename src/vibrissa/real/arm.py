@@ -20,20 +20,18 @@ from numpy.typing import NDArray
 from vibrissa.control.limits import Limits
 from vibrissa.core.contract import Contract, so101
 from vibrissa.core.episode import Observation
-from vibrissa.core.errors import ArmFault, ContractError
-from vibrissa.real.bus import PortGone, ServoBus, Silent
-from vibrissa.real.calibration import default_path, load_calibration
+from vibrissa.core.errors import ArmFault, UsageError
+from vibrissa.real.bus import Silent
 from vibrissa.real.cameras import Cameras, specs
-from vibrissa.real.greet import configure, greet, take_torque
 from vibrissa.real.homing import TICK_S, Path, pose_rad, way
 from vibrissa.real.leaving import at_exit, signals_as_interrupts
+from vibrissa.real.link import Link
 from vibrissa.real.rig import Rig
 from vibrissa.real.watch import Watch
 
 HOLD_RAD = np.deg2rad(5.0)  # an arm that lags its target less than this holds at the target
 GENTLE_RAD_S = np.deg2rad(90.0)  # until the arm has once come near what it is asked
 NEAR_RAD = np.deg2rad(3.0)
-COME_BACK_S = 10.0  # how long a reset waits for a port that vanished
 WARNING_S = 1.5  # between the word and the torque going off: a hand needs that long
 
 
@@ -58,30 +56,28 @@ class RealArm:
         sleep: Callable[[float], None] = time.sleep,
     ):
         if rig.arm.kind != "so101":
-            raise ContractError(f"a rig whose arm is {rig.arm.kind!r} has no real arm: so101.")
+            raise UsageError(f"the rig's arm is of kind {rig.arm.kind!r}; a real one is so101.")
         self.rig, self._warning_s = rig, warning_s
         self.homing: Path = homing
         self.say = say or (lambda line: print(line, file=sys.stderr, flush=True))
         self._now, self._sleep = now, sleep
-        path = rig.arm.calibration or default_path(rig.arm.id)
-        self.calibration = load_calibration(path)
-        self.bus = ServoBus(rig.arm.port, f"arm {rig.arm.id!r}", retries=rig.arm.read_retries)
+        self.link = Link(rig.arm, say=self.say, now=now, sleep=sleep)
         self.cameras = Cameras(rig.cameras, say=self.say)
         self.contract: Contract = so101(
             rate_hz=rate_hz,
             cameras=specs(rig.cameras),
-            calibration=f"so101-{self.calibration.digest}",
+            calibration=f"so101-{self.link.calibration.digest}",
             instruction=instruction,
         )
-        low, high = self.calibration.bounds_rad()
-        self._speed_rad_s = np.deg2rad(rig.arm.max_speed_deg_s)
-        self._limits = Limits(low, high)
+        self._limits = Limits(*self.link.calibration.bounds_rad())
+        self._speed_rad_s = float(np.deg2rad(rig.arm.max_speed_deg_s))
+        self._step_rad = float(np.deg2rad(rig.arm.max_step_deg))
         self._watch = Watch()
         self._leaving = ExitStack()
+        self._connected = False
         self._target: NDArray[np.float32] | None = None  # (A,), None while nothing is sent
         self._sent_s = self._began_s = now()
         self._tick, self._pending, self._gentle = 0, False, True
-        self._connected = False
 
     @property
     def scene(self) -> Mapping[str, Any]:
@@ -95,7 +91,7 @@ class RealArm:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
     ) -> None:
-        for trouble in self._leave():
+        for trouble in self._leave(self._rest):
             if error is None:
                 self.say(trouble)
             else:
@@ -106,34 +102,34 @@ class RealArm:
 
         Raises ArmFault or UsageError, one line that says what to do; then all is closed again.
         """
+        self._leaving.callback(at_exit(self.close))
+        self._leaving.enter_context(signals_as_interrupts())
+        self._connected = True
         try:
-            self._leaving.callback(at_exit(self.close))
-            self._leaving.enter_context(signals_as_interrupts())
-            self._connected = True
-            self.bus.open()
-            for line in greet(self.bus, self.calibration):
-                self.say(line)
-            configure(self.bus, self.rig.arm)
+            self.link.open()
             self.cameras.start()
-            take_torque(self.bus)
+            self.link.hold_on()
+            self._settle()
         except BaseException as error:
-            for trouble in self._leave(warned=True):
+            for trouble in self._leave(lambda _: False):
                 error.add_note(trouble)
             raise
-        self._settle()
 
     def reset(self, seed: int) -> None:
-        """A new episode: home if wanted, clocks at zero. A port that vanished may come back now."""
+        """A new episode: home if wanted, clocks at zero.
+
+        A port or a camera that vanished may come back now. Raises ArmFault where it does not,
+        and where the way home fails.
+        """
         if not self._connected:
             raise ArmFault("an arm that is not connected cannot be reset: call connect() first.")
-        self._come_back()
+        self._watch.clear()
+        self.link.come_back()
         self.cameras.wait()
         self._settle()
-        if self.homing != "none":
-            trouble = self.go_home(self.homing)
-            if trouble:
-                raise ArmFault(trouble)
-        self._watch.clear()
+        trouble = self.go_home(self.homing)
+        if trouble:
+            raise ArmFault(trouble)
         self._tick, self._pending, self._gentle = 0, False, True
         self._began_s = self._now()
 
@@ -142,10 +138,10 @@ class RealArm:
 
         Raises ArmFault when the servos do not answer; the arm then holds its last target.
         """
-        self._require_reset()
+        self._require_target()
         if self._pending:
             self._tick, self._pending = self._tick + 1, False
-        state = self._read()
+        state = self.link.joints.rad()
         time_s = self._now() - self._began_s
         self._look_after(time_s)
         frames = self.cameras.latest(state)
@@ -164,7 +160,7 @@ class RealArm:
 
         May be called as often as one likes within a tick: the speed limit knows the time between.
         """
-        previous = self._require_reset()
+        previous = self._require_target()
         asked = self.contract.check_action(action)
         self._pending = True
         if self._watch.holding:
@@ -178,9 +174,9 @@ class RealArm:
 
     def hold(self) -> None:
         """Stay here: the target, or the measured pose where the arm is not yet near its target."""
-        if self._target is None or not self.bus.is_open:
+        if self._target is None:
             return
-        here = self._read()
+        here = self.link.joints.rad()
         moving = np.abs(here - self._target) > HOLD_RAD
         self._aim(np.where(moving, here, self._target).astype(np.float32), self._now())
         self._gentle = True
@@ -195,42 +191,34 @@ class RealArm:
         return self._go(pose_rad(self.rig.home_deg), path, "home")
 
     def close(self) -> None:
-        """Rest pose if the rig has one, a word, torque off, port closed. Never raises ArmFault."""
-        for trouble in self._leave():
+        """Rest pose if the rig has one, or a word; torque off; port closed. Raises no ArmFault."""
+        for trouble in self._leave(self._rest):
             self.say(trouble)
 
-    def _leave(self, *, warned: bool = False) -> list[str]:
-        """Everything that ends an arm's service, each step whatever became of the others."""
+    def _leave(self, rest: Callable[[list[str]], bool]) -> list[str]:
+        """End the arm's service, each step whatever became of the others; the troubles."""
         if not self._connected:
             return []
-        self._connected, told = False, []
+        self._connected = False
         try:
-            if self.bus.is_open and not warned and not self._rest(told):
-                self.say(f"torque of {self.bus.what} goes off now: hold the arm!")
-                self._sleep(self._warning_s)
+            return self.link.leave(rest, self._warning_s)
         finally:
-            try:
-                told += self.bus.torque_off() if self.bus.is_open else [_unreached(self.bus)]
-            finally:
-                self.bus.close()
-                self.cameras.close()
-                self._target = None
-                self._leaving.close()
-        return told
+            self._target = None
+            self.cameras.close()
+            self._leaving.close()
 
     def _rest(self, told: list[str]) -> bool:
-        """Go to the rest pose if there is one; whether the arm is there."""
-        if self.rig.rest_deg is None or self._target is None:
+        """Go where the arm may fall, if the rig knows such a pose; whether it is there."""
+        if self._target is None or self.rig.rest_deg is None:
             return False
-        trouble = self._go(pose_rad(self.rig.rest_deg), "direct", "rest")
+        trouble = self._go(pose_rad(self.rig.rest_deg), "direct", "to its rest pose")
         told += [trouble] if trouble else []
         return not trouble
 
     def _go(self, goal: NDArray[np.float32], path: Path, where: str) -> str:
         try:
             self._settle()
-            assert self._target is not None
-            for point in way(self._target, goal, path):
+            for point in way(self._require_target(), goal, path):
                 self.send(point)
                 self._sleep(TICK_S)
         except ArmFault as fault:
@@ -239,77 +227,34 @@ class RealArm:
 
     def _settle(self) -> None:
         """Take the measured pose as target."""
-        self._target = np.clip(self._read(), self._limits.low, self._limits.high)
-        self._aim(self._target, self._now())
+        here = self.link.joints.rad()
+        self._aim(np.clip(here, self._limits.low, self._limits.high), self._now())
 
     def _aim(self, target: NDArray[np.float32], now_s: float) -> None:
-        self.bus.write_all("Goal_Position", self.calibration.ticks(target))
+        self.link.aim(target)
         self._target, self._sent_s = target, now_s
-
-    def _read(self) -> NDArray[np.float32]:
-        """The joints (S,) rad."""
-        try:
-            return self.calibration.rad(self.bus.read_all("Present_Position"))
-        except Silent as silent:
-            names = self.bus.silent()
-            who = ", ".join(names) or "no single servo, but packets get lost"
-            raise ArmFault(
-                f"{self.bus.what}: no answer from {who}. It holds its last target. Check the cable "
-                "before the first one that is silent, and the power."
-            ) from silent
 
     def _limited(self, since_s: float) -> Limits:
         """The limits for a target `since_s` after the last one."""
         speed = min(self._speed_rad_s, GENTLE_RAD_S) if self._gentle else self._speed_rad_s
-        most = min(speed * since_s, np.deg2rad(self.rig.arm.max_step_deg))
-        return replace(self._limits, most_rad_s=most, tick_s=1.0)
+        return replace(self._limits, most_rad_s=min(speed * since_s, self._step_rad), tick_s=1.0)
 
     def _look_after(self, time_s: float) -> None:
         """One register of the watch a tick; a line, a hold or a stop come of it."""
+        bus, watch = self.link.bus, self._watch
+        if not bus.settled:
+            return  # a late answer about positions would be taken for one about loads
         try:
-            values = self.bus.read_all(self._watch.register, retries=0)
+            values = bus.read_all(watch.register, retries=0)
         except Silent:
-            return  # the positions came; whoever is silent for long is told there
-        for line in self._watch.look(values, time_s):
-            self.say(f"{self.bus.what}: {line}")
-        if self._watch.stop:
-            self.bus.write_all("Torque_Limit", self._watch.torque_limits())
-            raise ArmFault(f"{self.bus.what}: {self._watch.stop}")
+            return  # the positions came; whoever stays silent is told there
+        for line in watch.look(values, time_s):
+            self.say(f"{self.link.what}: {line}")
+        if watch.stop:
+            bus.write_all("Torque_Limit", watch.torque_limits())
+            raise ArmFault(f"{self.link.what}: {watch.stop}")
 
-    def _come_back(self) -> None:
-        """Open a port that vanished again, for `COME_BACK_S` at most, and check who is there."""
-        if self.bus.is_open and self._alive():
-            return
-        self.bus.close()
-        until_s = self._now() + COME_BACK_S
-        while True:
-            try:
-                self.bus.open()
-                greet(self.bus, self.calibration)
-                configure(self.bus, self.rig.arm)
-                take_torque(self.bus)
-                return
-            except ArmFault:
-                if self._now() > until_s:
-                    raise
-                self.bus.close()
-                self._sleep(0.2)
-
-    def _alive(self) -> bool:
-        try:
-            self.bus.read_all("Present_Position")
-        except (PortGone, Silent):
-            return False
-        return True
-
-    def _require_reset(self) -> NDArray[np.float32]:
+    def _require_target(self) -> NDArray[np.float32]:
         if self._target is None:
             raise ArmFault("an arm that is not connected: call connect() and reset(seed) first.")
         return self._target
-
-
-def _unreached(bus: ServoBus) -> str:
-    return (
-        f"{bus.what}: {bus.port} is gone, so its torque may still be on: hold the arm and switch "
-        "its power off."
-    )

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import termios
+import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -20,6 +21,7 @@ from vibrissa.core.units import JOINTS
 from vibrissa.real.calibration import Calibration
 
 MODEL = "sts3215"
+SETTLED_S = 0.25  # after a lost answer, how late it may still come
 POLL_S = 0.002  # the driver looks for bytes that often; by itself it would spin a whole core
 
 
@@ -41,10 +43,20 @@ class ServoBus:
         self.port, self.what, self._retries = port, what, retries
         self._driver: Any = None
         self.trouble = 0  # requests that had to be asked again
+        self._lost_s = -SETTLED_S
 
     @property
     def is_open(self) -> bool:
         return self._driver is not None and self._driver.port_handler.is_open
+
+    @property
+    def settled(self) -> bool:
+        """Whether no answer can still be under way that nobody waits for any more.
+
+        An answer does not say which question it belongs to. Until then only what was asked when
+        it got lost should be asked.
+        """
+        return time.monotonic() - self._lost_s > SETTLED_S
 
     def open(self) -> None:
         """Open the port, for this program alone. Raises PortGone with what to do."""
@@ -140,7 +152,7 @@ class ServoBus:
                 logging.getLogger(__name__).debug("%s: %s", what, flag)
                 return None
             except ConnectionError as lost:
-                self.trouble += 1
+                self.trouble, self._lost_s = self.trouble + 1, time.monotonic()
                 if left == 0:
                     raise Silent(f"{self.what}: no answer from {what}: {lost}") from lost
             except (OSError, termios.error, TypeError) as gone:

@@ -12,6 +12,7 @@ from vibrissa.real.bus import ServoBus, calibration_of
 from vibrissa.real.calibration import Calibration, require_same
 from vibrissa.real.rig import ArmCfg
 
+TRIPPED = 8 | 32  # current and overload, among the flags of the register Status
 MODEL_NUMBER = 777  # STS3215
 # An STS3215 runs from 4 to 7.4 V or to 12 V; LeRobot's kits have a 5 V or a 12 V supply. Below
 # 4.5 V a loaded joint sags before it moves. In tenths of a volt, as the servo tells it.
@@ -54,8 +55,11 @@ def take_torque(bus: ServoBus) -> None:
     """
     here = bus.read_all("Present_Position")
     on, locked = bus.read_all("Torque_Enable"), bus.read_all("Lock")
+    tripped = bus.read_all("Status") & TRIPPED
     for i, joint in enumerate(JOINTS):
-        if not on[i]:
+        if tripped[i]:  # only torque off ends it; it had next to none
+            bus.write("Torque_Enable", joint, 0)
+        if not on[i] or tripped[i]:
             bus.write("Goal_Position", joint, int(np.clip(here[i], 0, 4095)))
             bus.write("Torque_Enable", joint, 1)
         if not locked[i]:

@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 from vibrissa.control.pilots import Unasking
 from vibrissa.core.episode import Decision, Observation
 from vibrissa.core.errors import ArmFault, ContractError
-from vibrissa.real.bus import ServoBus, Silent
+from vibrissa.real.bus import ServoBus
 from vibrissa.real.calibration import default_path, load_calibration
 from vibrissa.real.greet import greet
+from vibrissa.real.joints import Joints
 from vibrissa.real.leaving import at_exit
 from vibrissa.real.rig import LeaderCfg
 
@@ -30,6 +31,8 @@ class Leader(Unasking):
         path = cfg.calibration or default_path(cfg.id, leader=True)
         self.calibration = load_calibration(path)
         self.bus = ServoBus(cfg.port, f"leader {cfg.id!r}", retries=retries)
+        advice = "The follower holds. Check the leader's cable and power."
+        self.joints = Joints(self.bus, self.calibration, advice)
 
     def __enter__(self) -> Leader:
         self.connect()
@@ -55,14 +58,7 @@ class Leader(Unasking):
 
     def read(self) -> NDArray[np.float32]:
         """Where it stands now (A,) rad. Raises ArmFault when it does not answer."""
-        try:
-            return self.calibration.rad(self.bus.read_all("Present_Position"))
-        except Silent as silent:
-            who = ", ".join(self.bus.silent()) or "no single servo, but packets get lost"
-            raise ArmFault(
-                f"{self.bus.what}: no answer from {who}. The follower holds. Check the leader's "
-                "cable and power."
-            ) from silent
+        return self.joints.rad()
 
     def reset(self, seed: int) -> None:
         """Nothing of an episode is kept; a port that vanished may be there again."""

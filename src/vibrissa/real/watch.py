@@ -47,6 +47,9 @@ BOUNDS = (
     Bound("Present_Temperature", "temperature", "°C", 1, 55, 65, 68),
     Bound("Present_Voltage", "voltage", "V", 0.1, 4.8, 4.4, None, (0.3, 0.5, 0.0), sign=-1),
 )
+STATUS = "Status"
+FLAGS = {4: "too hot", 8: "too much current", 32: "overloaded"}  # bits that take its torque
+REGISTERS = (*(bound.register for bound in BOUNDS), STATUS)
 
 
 class Watch:
@@ -69,7 +72,7 @@ class Watch:
 
     @property
     def register(self) -> str:
-        return BOUNDS[self._turn].register
+        return REGISTERS[self._turn]
 
     @property
     def holding(self) -> bool:
@@ -84,8 +87,11 @@ class Watch:
 
     def look(self, values: NDArray[np.int64], now_s: float) -> list[str]:
         """Judge this tick's register (6,); the lines that are to be said."""
-        bound = BOUNDS[self._turn]
-        self._turn = (self._turn + 1) % len(BOUNDS)
+        register = self.register
+        self._turn = (self._turn + 1) % len(REGISTERS)
+        if register == STATUS:
+            return self._look_at_flags(values, now_s)
+        bound = next(bound for bound in BOUNDS if bound.register == register)
         readings = np.abs(values) * bound.scale
         said, held = [], False
         for joint, reading in enumerate(readings):
@@ -105,6 +111,21 @@ class Watch:
         if bound.register in self._held and not held:
             said.append(f"goes on: {bound.what} is well again")
         self._held = self._held - {bound.register} | ({bound.register} if held else set())
+        return said
+
+    def _look_at_flags(self, values: NDArray[np.int64], now_s: float) -> list[str]:
+        """A servo that took its own torque stops everything; a gripper only grips less."""
+        said = []
+        for joint, flags in enumerate(map(int, values)):
+            told = " and ".join(word for bit, word in FLAGS.items() if flags & bit)
+            if not told:
+                continue
+            told = f"{JOINTS[joint]} gives way by itself: {told}"
+            if joint != GRIPPER:
+                self._weak.add(joint)
+                self.stop = f"stopped: {told}. Support the arm, and free what it pushes against."
+            elif self._due((STATUS, joint, 1), now_s):
+                said.append(told)
         return said
 
     def _level(self, bound: Bound, joint: int, reading: float, now_s: float) -> int:
