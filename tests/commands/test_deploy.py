@@ -1,0 +1,245 @@
+"""`vibrissa deploy`: on the simulated arm, on the twin, and one line for whatever is wrong."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from data.recordings import contract, record
+from learn.tiny import quiet
+from show.films import levels, sound
+
+from vibrissa import cli
+from vibrissa.bench.logbook import Logbook
+from vibrissa.bench.outcomes import read_rows
+from vibrissa.commands import deploy as deploy_module
+from vibrissa.commands.train import train_policy
+from vibrissa.control.keys import ScriptedKeys
+from vibrissa.core.contract import CameraSpec
+from vibrissa.core.errors import ArmFault
+from vibrissa.data.dataset import open_dataset
+from vibrissa.learn.recipes import recipe_named
+from vibrissa.real.arm import RealArm
+from vibrissa.sim.tasks import make_scene
+from vibrissa.twin.twin import Twin
+
+SIMULATED = ["--arm", "simulated", "--task", "pick-place", "--device", "cpu"]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run on joints alone, as from a real arm: it fits the simulated arm and the twin."""
+    folder = tmp_path_factory.mktemp("a run")
+    record(folder / "set", contract(privileged=False), 2)
+    train_policy(recipe_named("debug"), folder / "set", folder / "run", threads=1, say=quiet)
+    return folder / "run"
+
+
+@pytest.fixture
+def rig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    monkeypatch.setattr("vibrissa.real.arm.WARNING_S", 0.0)
+    with Twin(tmp_path / "twin", make_scene("lift")) as twin:
+        yield twin.folder / "rig.yaml"
+
+
+def told(capsys: pytest.CaptureFixture[str], *words: str) -> dict[str, Any]:
+    assert cli.main(["deploy", *words, "--json"]) == 0
+    return json.loads(capsys.readouterr().out)
+
+
+def refused(capsys: pytest.CaptureFixture[str], *words: str) -> str:
+    """The last line on stderr of a call that must fail."""
+    assert cli.main(["deploy", *words]) == 1
+    return capsys.readouterr().err.splitlines()[-1]
+
+
+def test_speed_and_range_are_told_before_anything_moves(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = [str(run), *SIMULATED, "--rollouts", "2", "--seconds", "0.5"]
+    assert cli.main(["deploy", *words, "--out", str(tmp_path / "out")]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].endswith("checkpoints/000020/pretrained_model")  # which one is said
+    assert re.fullmatch(r"speed   \d+ inferences/s \([\d.]+ ms, slowest [\d.]+ ms\)", lines[1])
+    ranges = [re.findall(r"-?[\d.]+ …\s+-?[\d.]+ ", line)[0] for line in lines[3:9]]
+    assert len(ranges) == 6
+    rollout = next(i for i, line in enumerate(lines) if line.startswith("rollout 1 of 2: "))
+    assert rollout > 8
+    assert any(line.startswith("success 0/2 (0–66 %)") for line in lines)
+    rows = read_rows(tmp_path / "out" / "outcomes.jsonl")
+    assert [(row.ticks, row.task) for row in rows] == [(15, "pick-place")] * 2
+    assert all(row.inferences > 0 for row in rows)
+
+
+def test_fast_is_the_same_as_evaluation(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told(capsys, str(run), *SIMULATED, "--fast", "--rollouts", "2", "--out", str(tmp_path / "one"))
+    words = ["--alone", "--task", "pick-place", "--episodes", "2", "--device", "cpu"]
+    assert cli.main(["eval", str(run), *words, "--out", str(tmp_path / "two")]) == 0
+    rows = [read_rows(tmp_path / name / "outcomes.jsonl") for name in ("one", "two")]
+    for mine, theirs in zip(*rows, strict=True):  # eval's batches are larger: the last digit
+        assert (mine.seed, mine.reason, mine.ticks) == (theirs.seed, theirs.reason, theirs.ticks)
+        assert mine.measures == pytest.approx(theirs.measures, abs=1e-5)
+        assert mine.action_low == pytest.approx(theirs.action_low, abs=1e-3)
+
+
+def test_films_with_sound_and_a_dataset_come_of_it(
+    run: Path, tmp_path: Path, opengl: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["--video", "--film", "overhead", "wrist", "--record", str(tmp_path / "set"), "--fast"]
+    hum = ["--microphone", "lavfi:sine=frequency=300,arealtime"]
+    what = told(
+        capsys,
+        *[str(run), *SIMULATED, *words, *hum, "--rollouts", "2", "--seconds", "0.4"],
+        *["--out", str(tmp_path / "out")],
+    )
+    films = [Path(film) for film in what["films"]]
+    assert [film.name for film in films] == ["rollout_000.mp4", "rollout_001.mp4"]
+    assert len(levels(films[1])) == 12
+    assert len(sound(films[1])) > 0
+    assert [r.length for r in open_dataset(tmp_path / "set").episodes] == [12, 12]
+
+
+def test_an_ensemble_asks_at_every_tick(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["--fast", "--seconds", "0.5", "--rollouts", "1", "--ensemble", "0.01"]
+    told(capsys, str(run), *SIMULATED, *words, "--out", str(tmp_path / "out"))
+    (row,) = read_rows(tmp_path / "out" / "outcomes.jsonl")
+    assert row.inferences == row.ticks == 15
+
+
+def test_the_twin_is_driven_judged_by_a_file_and_left_without_torque(
+    run: Path, rig: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    judge = tmp_path / "eyes.py"
+    judge.write_text(
+        "def see(observation):\n    return 'success' if observation.tick >= 12 else None\n"
+    )
+    words = [str(run), "--config", str(rig), "--device", "cpu", "--judge", f"{judge}:see"]
+    what = told(
+        capsys, *words, "--rollouts", "2", "--reset-seconds", "0.1", "--out", str(tmp_path / "out")
+    )
+    assert (what["success"], what["episodes"]) == (2, 2)
+    rows = read_rows(tmp_path / "out" / "outcomes.jsonl")
+    assert [row.failure_class for row in rows] == ["SUCCESS", "SUCCESS"]
+    assert all(row.measures["reached_hz"] > 0 for row in rows)
+
+
+def test_keys_judge_on_the_twin_and_esc_ends_it_without_a_scar(
+    run: Path, rig: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch
+) -> None:
+    from contextlib import nullcontext
+
+    presses = ["right", None, None, None, "s", "right", None, "f", "right", None, "esc"]
+    keys = ScriptedKeys(presses)
+    monkeypatch.setattr("vibrissa.control.keys.open_keys", lambda **_: nullcontext(keys))
+    words = [str(run), "--config", str(rig), "--device", "cpu", "--rollouts", "9"]
+    what = told(capsys, *words, "--out", str(tmp_path / "out"))
+    assert (what["success"], what["episodes"], what["rollouts"]) == (1, 2, 3)
+    reasons = [row.reason for row in read_rows(tmp_path / "out" / "outcomes.jsonl")]
+    assert reasons == ["success", "failure", "aborted"]
+
+
+def test_a_disconnect_leaves_the_results_so_far_and_one_line(
+    run: Path, rig: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch
+) -> None:
+    """The bus falls silent in the second rollout; even the way home fails, and the arm is left."""
+    good, ticks = RealArm.observe, iter(range(1000))
+
+    def observe(self):
+        if next(ticks) > 40:
+            raise ArmFault("arm 'follower': no answer from elbow_flex.")
+        return good(self)
+
+    monkeypatch.setattr(RealArm, "observe", observe)
+    words = [str(run), "--config", str(rig), "--device", "cpu", "--reset-seconds", "0"]
+    line = refused(
+        capsys, *words, "--seconds", "0.8", "--rollouts", "5", "--out", str(tmp_path / "out")
+    )
+    assert line == "vibrissa: arm 'follower': no answer from elbow_flex."
+    rows = read_rows(tmp_path / "out" / "outcomes.jsonl")
+    assert [row.reason for row in rows] == ["timeout", "fault"]
+    assert (tmp_path / "out" / "report.html").is_file()
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        ([], "say which arm: --config rig.yaml"),
+        ([*SIMULATED, "--rollouts", "0"], "both more than 0"),
+        ([*SIMULATED, "--seconds", "0"], "both more than 0"),
+        ([*SIMULATED, "--microphone", "default"], "sound goes with films"),
+        ([*SIMULATED, "--film", "wrist"], "say --video"),
+        ([*SIMULATED, "--horizon", "11"], "chunks have 1 to 10 actions"),
+        ([*SIMULATED, "--judge", "see"], "want package.module:function"),
+        (["--arm", "simulated", "--task", "lift"], "rate hz: wants 30.0, has 10.0"),
+        (["--config", "no/such/rig.yaml"], "there is no file no/such/rig.yaml"),
+    ],
+)
+def test_what_makes_no_sense_is_one_line(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], words, line
+) -> None:
+    assert line in refused(capsys, str(run), *words, "--out", str(tmp_path / "out"))
+
+
+def test_another_arm_is_refused_with_the_differences_before_it_is_touched(
+    run: Path, rig: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch
+) -> None:
+    from dataclasses import replace
+
+    from vibrissa.learn.policy import CheckpointPolicy
+
+    def with_more(checkpoint: Path, **_: Any) -> CheckpointPolicy:
+        policy = load(checkpoint)
+        cameras = (CameraSpec("wrist", 640, 480),)
+        policy.contract = replace(policy.contract, cameras=cameras, calibration="so101-0123")
+        return policy
+
+    from vibrissa.learn import policy as policy_module
+
+    load = policy_module.load_policy
+    monkeypatch.setattr(policy_module, "load_policy", with_more)
+    monkeypatch.setattr(RealArm, "connect", lambda self: pytest.fail("it was connected"))
+    line = refused(capsys, str(run), "--config", str(rig), "--out", str(tmp_path / "out"))
+    assert "camera 'wrist': wanted, but there is: none" in line
+    assert "calibration: wants 'so101-0123', has 'so101-" in line
+    assert "--accept calibration" in line
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_film_that_cannot_be_written_costs_no_result_and_is_told_by_the_exit(
+    run: Path, tmp_path: Path, opengl: None, capsys: pytest.CaptureFixture[str], monkeypatch
+) -> None:
+    (tmp_path / "file").write_text("in the way")
+    monkeypatch.setattr(Logbook, "film", lambda self, n: tmp_path / "file" / f"{n}.mp4")
+    words = ["--fast", "--video", "--film", "wrist", "--rollouts", "2", "--seconds", "0.2"]
+    line = refused(capsys, str(run), *SIMULATED, *words, "--out", str(tmp_path / "out"))
+    assert "0.mp4" in line
+    assert len(read_rows(tmp_path / "out" / "outcomes.jsonl")) == 2
+
+
+def test_rollouts_are_labelled_afterwards(
+    run: Path, rig: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = str(tmp_path / "out")
+    words = ["--config", str(rig), "--device", "cpu", "--reset-seconds", "0", "--seconds", "0.3"]
+    what = told(capsys, str(run), *words, "--rollouts", "2", "--out", out)
+    assert (what["episodes"], what["rollouts"]) == (0, 2)
+    assert cli.main(["label", out, "1", "success"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[1] for line in lines[:2]] == ["unlabelled", "success"]
+    assert lines[2].startswith("success 1/1 (")
+    assert cli.main(["label", out, "1"]) == 1
+    assert "say which rollout and how it went" in capsys.readouterr().err
+
+
+def test_the_command_s_seeds_are_those_that_no_demonstration_comes_from() -> None:
+    from vibrissa.commands import eval as eval_module
+
+    assert deploy_module.HELD_OUT == eval_module.HELD_OUT
