@@ -13,7 +13,7 @@ from machine.trees import C920, ROOT_2, desk, device
 from vibrissa.machine.camera_checks import Pace, WantedCamera
 from vibrissa.machine.checks import exit_code
 from vibrissa.machine.facts import Trouble
-from vibrissa.machine.hardware import Hardware, WantedArm, examine_hardware, look
+from vibrissa.machine.hardware import Hardware, WantedArm, examine_hardware, look, readable
 from vibrissa.machine.usb_tree import lay_out
 
 CAMERA = "/dev/v4l/by-id/usb-046d_HD_Pro_Webcam_C920_AB12-video-index0"
@@ -70,6 +70,11 @@ def test_servos_that_could_not_be_asked() -> None:
     arm = WantedArm("arm", BY_ID, ARM, servos=Trouble("the port vanished"), text=written())
     lines = examine_hardware(Hardware(LINUX, (), rig=True, arms=(arm,)))
     assert [line.told for line in lines if line.state == "broken"] == ["the port vanished"]
+
+
+def test_webcams_are_read_and_a_depth_camera_is_left_to_its_library(tmp_path: Path) -> None:
+    lay_out(desk(), tmp_path)
+    assert [node.stable for node in readable(look(LINUX, tmp_path))] == [CAMERA]
 
 
 def test_two_arms_on_one_port_and_two_cameras_on_one_device() -> None:

@@ -133,6 +133,17 @@ def test_the_rig_says_how_much_they_send(tmp_path: Path) -> None:
     assert "as the rig has them" in line.told
 
 
+def test_webcams_that_compress_share_a_bus(tmp_path: Path) -> None:
+    one = device("1-1", C920, nodes={"video0": "0"})
+    two = device("1-2", C920, nodes={"video2": "0"}, serial="CD34")
+    usb = read({**device("usb1", ROOT_2), **one, **two}, tmp_path)
+    (line,) = check_usb(usb, {}, {"1-1", "1-2"})
+    assert line.state == "ok"
+    large = WantedCamera("front", "opencv", "", width=1920, height=1080)
+    (line,) = check_usb(usb, {"1-1": large, "1-2": large}, {"1-1", "1-2"})
+    assert "MJPG" in line.told
+
+
 def test_depth_is_a_stream_of_its_own() -> None:
     colour = WantedCamera("wrist", "realsense", "", width=640, height=480, fps=30)
     depth = WantedCamera("wrist", "realsense", "", width=640, height=480, fps=30, depth=True)

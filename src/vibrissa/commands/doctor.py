@@ -27,12 +27,12 @@ import tyro
 from vibrissa.core.errors import UsageError
 
 if TYPE_CHECKING:
-    from vibrissa.machine.camera_checks import Pace
+    from vibrissa.machine.camera_checks import Pace, WantedCamera
     from vibrissa.machine.facts import Need, Trouble
     from vibrissa.machine.hardware import Hardware, WantedArm
     from vibrissa.machine.lines import Line
     from vibrissa.machine.servos import Servos
-    from vibrissa.real.rig import Rig
+    from vibrissa.real.rig import CameraCfg, Rig
 
 # Each is run in a process of its own.
 PROBES = {
@@ -109,8 +109,7 @@ def hardware(cfg: Config) -> list[Line]:
             return examine_tree(look(linux, Path(folder)))
     rig, trouble = rig_of(cfg.config)
     facts = dataclasses.replace(look(system()), calibrations=calibrations(cfg))
-    if rig is not None:
-        facts = with_rig(facts, rig)
+    facts = with_cameras(facts) if rig is None else with_rig(facts, rig)
     return [*trouble, *examine_hardware(facts)]
 
 
@@ -132,7 +131,6 @@ def rig_of(config: Path | None) -> tuple[Rig | None, list[Line]]:
 
 def with_rig(facts: Hardware, rig: Rig) -> Hardware:
     """What the rig names is looked at too."""
-    from vibrissa.machine.camera_checks import WantedCamera
     from vibrissa.machine.hardware import look_arm
 
     arms = []
@@ -143,11 +141,26 @@ def with_rig(facts: Hardware, rig: Rig) -> Hardware:
         text = file.read_text("utf-8", "replace") if file.is_file() else None
         arm = look_arm(name, cfg.port, facts.system)
         arms.append(dataclasses.replace(arm, file=str(file), text=text, servos=servos(arm)))
-    wanted = [f.name for f in dataclasses.fields(WantedCamera)]
-    cameras = [WantedCamera(**{n: getattr(cfg, n) for n in wanted}) for cfg in rig.cameras]
+    cameras = tuple(map(wanted_camera, rig.cameras))
     return dataclasses.replace(
-        facts, rig=True, arms=tuple(arms), cameras=tuple(cameras), paces=paces(rig)
+        facts, rig=True, arms=tuple(arms), cameras=cameras, paces=paces(rig.cameras)
     )
+
+
+def with_cameras(facts: Hardware) -> Hardware:
+    """Every webcam that has a name that lasts is read, as a rig would have it by default."""
+    from vibrissa.machine.hardware import readable
+    from vibrissa.real.rig import CameraCfg
+
+    found = [CameraCfg(node.node, device=node.stable, optional=True) for node in readable(facts)]
+    return dataclasses.replace(facts, cameras=tuple(map(wanted_camera, found)), paces=paces(found))
+
+
+def wanted_camera(cfg: CameraCfg) -> WantedCamera:
+    from vibrissa.machine.camera_checks import WantedCamera
+
+    names = [one.name for one in dataclasses.fields(WantedCamera)]
+    return WantedCamera(**{name: getattr(cfg, name) for name in names})
 
 
 def servos(arm: WantedArm) -> Servos | Trouble | None:
@@ -169,7 +182,7 @@ def servos(arm: WantedArm) -> Servos | Trouble | None:
         bus.close()
 
 
-def paces(rig: Rig) -> dict[str, Pace | Trouble]:
+def paces(cfgs: Sequence[CameraCfg]) -> dict[str, Pace | Trouble]:
     """What each camera gives while all of them are read, as a recording reads them."""
     from vibrissa.machine.camera_checks import Pace
     from vibrissa.machine.facts import Trouble
@@ -178,7 +191,7 @@ def paces(rig: Rig) -> dict[str, Pace | Trouble]:
 
     cameras = [
         Camera(dataclasses.replace(cfg, optional=False), partial(make_source, cfg), say=_silent)
-        for cfg in rig.cameras
+        for cfg in cfgs
     ]
     found: dict[str, Pace | Trouble] = {}
     try:

@@ -130,13 +130,29 @@ def examine_hardware(facts: Hardware) -> list[Line]:
         lines += _camera(camera, facts, usb)
     lines += _twice("port", {arm.name: _real(arm) for arm in facts.arms})
     lines += _twice("device", {camera.name: camera.device for camera in facts.cameras})
-    return [*lines, *check_usb(usb, _owners(facts, usb)), *_calibrations(facts)]
+    usb_lines = check_usb(usb, _owners(facts, usb), _compressing(facts, usb))
+    return [*lines, *usb_lines, *_calibrations(facts)]
 
 
 def examine_tree(facts: Hardware) -> list[Line]:
     """The lines about a recorded tree, which knows nothing of arms, rigs and this computer."""
     usb = () if isinstance(facts.usb, Trouble) else facts.usb
     return [*_plugged(facts, usb), *check_usb(usb)]
+
+
+def readable(facts: Hardware) -> list[VideoNode]:
+    """The nodes that may be read for a moment: with pictures and a lasting name, and in no use.
+
+    A RealSense is left alone: its nodes are for its own library.
+    """
+    usb = () if isinstance(facts.usb, Trouble) else facts.usb
+    owners = {node.node: owner_of(usb, node.node) for node in facts.video}
+    return [
+        node
+        for node in facts.video
+        if node.captures and node.may_open and not node.holders and node.stable != node.path
+        if (owner := owners[node.node]) is None or not owner.is_realsense
+    ]
 
 
 def calibration_files(place: Path) -> dict[str, str]:
@@ -215,6 +231,16 @@ def _owners(facts: Hardware, usb: tuple[UsbDevice, ...]) -> dict[str, WantedCame
         if owner is not None:
             found[owner.name] = camera
     return found
+
+
+def _compressing(facts: Hardware, usb: tuple[UsbDevice, ...]) -> frozenset[str]:
+    """The USB devices that say they can send MJPG."""
+    found = [
+        owner_of(usb, node.node)
+        for node in facts.video
+        if node.capability is not None and "MJPG" in node.capability.formats
+    ]
+    return frozenset(owner.name for owner in found if owner is not None)
 
 
 def _calibrations(facts: Hardware) -> list[Line]:

@@ -8,14 +8,16 @@ uncompressed 640 × 480 cameras at 30 frames a second are where it begins to fai
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 
 from vibrissa.machine.camera_checks import WantedCamera
 from vibrissa.machine.lines import Line, ok, warning
 from vibrissa.machine.usb import UsbDevice, on_bus
 
 FULL_SPEED, HIGH_SPEED, SUPER_SPEED = 12, 480, 5000
-BYTES_A_PIXEL = 2  # YUYV, and depth: what cameras send unless they are asked for MJPG
+BYTES_A_PIXEL = 2.0  # YUYV, and depth
+MJPG_BYTES_A_PIXEL = 0.35  # what a webcam sends when it is asked for MJPG, as `real/` does
 SHARE = {HIGH_SPEED: 0.4, SUPER_SPEED: 0.6}  # of the bus, before cameras disturb each other
 USB2_MA, USB3_MA = 500, 900
 USUAL = WantedCamera("", "opencv", "")
@@ -26,21 +28,50 @@ USB3_DO = (
 
 
 def check_usb(
-    devices: tuple[UsbDevice, ...], wanted: Mapping[str, WantedCamera] | None = None
+    devices: tuple[UsbDevice, ...],
+    wanted: Mapping[str, WantedCamera] | None = None,
+    compressing: Collection[str] = (),
 ) -> list[Line]:
-    """Lines on the whole tree. wanted: name of the device → the camera that a rig makes of it."""
-    cameras = wanted or {}
-    lines = [*_slow(devices), *_shared(devices, cameras), *_hubs(devices, cameras)]
+    """Lines on the whole tree.
+
+    wanted: name of the device → the camera that a rig makes of it. compressing: the devices that
+    can send MJPG; of the others pictures come as they are.
+    """
+    load = _Load(wanted or {}, compressing)
+    lines = [*_slow(devices), *_shared(devices, load), *_hubs(devices, load)]
     if lines or not devices:
         return lines
     plugged = [device for device in devices if not device.is_hub]
     return [ok("USB", f"{len(plugged)} devices, none in another's way")] if plugged else []
 
 
-def mbps(camera: WantedCamera) -> float:
-    """What its pictures take uncompressed, in Mbit/s; depth is a stream of its own."""
-    streams = 2 if camera.depth else 1
-    return camera.width * camera.height * camera.fps * BYTES_A_PIXEL * 8 * streams / 1e6
+def mbps(camera: WantedCamera, *, compressed: bool = False) -> float:
+    """What its pictures take, in Mbit/s; depth is a stream of its own."""
+    bytes_a_pixel = MJPG_BYTES_A_PIXEL if compressed else BYTES_A_PIXEL
+    bytes_a_pixel += BYTES_A_PIXEL if camera.depth else 0.0
+    return camera.width * camera.height * camera.fps * bytes_a_pixel * 8 / 1e6
+
+
+@dataclass(frozen=True)
+class _Load:
+    """What the cameras are asked for, by the names of their devices."""
+
+    wanted: Mapping[str, WantedCamera]
+    compressing: Collection[str]
+
+    def of(self, cameras: Sequence[UsbDevice]) -> float:
+        """Mbit/s of all of them."""
+        return sum(
+            mbps(self.wanted.get(d.name, USUAL), compressed=d.name in self.compressing)
+            for d in cameras
+        )
+
+    def told(self, cameras: Sequence[UsbDevice]) -> str:
+        """In which form, and at which size."""
+        packed = [camera for camera in cameras if camera.name in self.compressing]
+        form = "MJPG" if len(packed) == len(cameras) else "in part MJPG" if packed else ""
+        size = "as the rig has them" if self.wanted else "at 640 × 480 × 30"
+        return f"{form or 'uncompressed'}, {size}"
 
 
 def _slow(devices: tuple[UsbDevice, ...]) -> list[Line]:
@@ -59,21 +90,18 @@ def _slow(devices: tuple[UsbDevice, ...]) -> list[Line]:
     return lines
 
 
-def _shared(devices: tuple[UsbDevice, ...], wanted: Mapping[str, WantedCamera]) -> list[Line]:
+def _shared(devices: tuple[UsbDevice, ...], load: _Load) -> list[Line]:
     """Cameras that share one bus, and what they would send together."""
     lines = []
     for root in (device for device in devices if device.is_root):
         cameras = [d for d in on_bus(devices, root.name) if d.is_camera and not d.is_hub]
         share = SHARE[SUPER_SPEED if root.mbps >= SUPER_SPEED else HIGH_SPEED]
-        need = sum(mbps(wanted.get(camera.name, USUAL)) for camera in cameras)
+        need = load.of(cameras)
         if len(cameras) < 2 or not root.mbps or need <= share * root.mbps:
             continue
-        how = (
-            "as the rig has them" if any(c.name in wanted for c in cameras) else "at 640 × 480 × 30"
-        )
         told = (
             f"{_names(cameras)} share bus {root.bus} ({root.mbps:g} Mbit/s): {need:.0f} Mbit/s "
-            f"uncompressed, {how}"
+            f"{load.told(cameras)}"
         )
         do = (
             "give one a bus of its own (lsusb -t: another Bus number; a second socket is often "
@@ -83,12 +111,12 @@ def _shared(devices: tuple[UsbDevice, ...], wanted: Mapping[str, WantedCamera]) 
     return lines
 
 
-def _hubs(devices: tuple[UsbDevice, ...], wanted: Mapping[str, WantedCamera]) -> list[Line]:
+def _hubs(devices: tuple[UsbDevice, ...], load: _Load) -> list[Line]:
     """What hangs behind one plug: power, and cameras beside servos."""
     lines = []
     for hub in (device for device in devices if device.is_hub and not device.is_root):
         behind = [device for device in on_bus(devices, hub.name) if not device.is_hub]
-        line = _power(hub, behind) or _crowd(hub, behind, wanted)
+        line = _power(hub, behind) or _crowd(hub, behind, load)
         if line is not None:
             lines.append(line)
     return lines
@@ -109,15 +137,13 @@ def _power(hub: UsbDevice, behind: Sequence[UsbDevice]) -> Line | None:
     return warning("USB", told, do)
 
 
-def _crowd(
-    hub: UsbDevice, behind: Sequence[UsbDevice], wanted: Mapping[str, WantedCamera]
-) -> Line | None:
+def _crowd(hub: UsbDevice, behind: Sequence[UsbDevice], load: _Load) -> Line | None:
     """Cameras and servos behind one hub: whatever resets it takes them all away in mid-motion."""
     cameras = [device for device in behind if device.is_camera]
     servos = [device for device in behind if device.is_serial]
     if not servos or len(cameras) < 2:
         return None
-    need = sum(mbps(wanted.get(camera.name, USUAL)) for camera in cameras)
+    need = load.of(cameras)
     power = sum(device.power_ma for device in behind)
     told = (
         f"{_names([*cameras, *servos])} hang on one hub ({_hub(hub)}): {need:.0f} of "
