@@ -39,6 +39,12 @@ def _servo(twin, joint: str):
     return next(s for s in twin.stations["follower"].bus.servos if s.joint == joint)
 
 
+def _readdress(servo) -> None:
+    """Give it an id that no SO-101 has, as if it had never been set up."""
+    servo.memory["ID"] = 100
+    servo.changed()
+
+
 def test_a_port_that_is_not_there(rig, said) -> None:
     told = _trouble(replace(rig, arm=replace(rig.arm, port="/dev/none")), said)
     assert "/dev/none: there is no such port. Is the cable in?" in told
@@ -86,14 +92,14 @@ def test_a_calibration_that_is_none(rig, change, told) -> None:
 
 
 def test_a_servo_that_is_not_on_the_bus_is_named(rig, twin, said) -> None:
-    _servo(twin, "wrist_roll").plug(False)
+    _readdress(_servo(twin, "wrist_roll"))
     told = _trouble(rig, said)
     assert "no answer from wrist_roll (id 5). Check the cable before" in told
 
 
 def test_no_power(rig, twin, said) -> None:
     for servo in twin.stations["follower"].bus.servos:
-        servo.plug(False)
+        _readdress(servo)
     assert "no servo answers on" in _trouble(rig, said)
 
 
@@ -138,7 +144,8 @@ def test_ticks_and_radians_are_lerobot_s(rig) -> None:
     }
     modes = [MotorNormMode.DEGREES] * 5 + [MotorNormMode.RANGE_0_100]
     motors = {
-        n: Motor(i + 1, "sts3215", m) for i, (n, m) in enumerate(zip(JOINTS, modes, strict=True))
+        name: Motor(i, "sts3215", mode)
+        for i, (name, mode) in enumerate(zip(JOINTS, modes, strict=True), start=1)
     }
     driver = FeetechMotorsBus("/dev/none", motors, theirs)
     rng = np.random.default_rng(0)
