@@ -11,6 +11,11 @@ from vibrissa.machine.usb import UsbDevice, owner_of
 from vibrissa.machine.video import VideoNode, named
 
 FEWEST = 0.9  # of the frames asked for
+SILENT_DO = {
+    "opencv": "see that nothing else has it open; pull its plug and put it in again",
+    "zmq": "start what publishes there (vibrissa twin), or put the address right",
+    "realsense": "see its driver, its cable and that nothing else has it open",
+}
 
 
 @dataclass(frozen=True)
@@ -63,8 +68,7 @@ def check_pace(camera: WantedCamera, pace: Pace | Trouble) -> list[Line]:
     """What it really gave, beside what the rig asks for."""
     about = f"camera {camera.name}"
     if isinstance(pace, Trouble):
-        do = "see that nothing else has it open; pull its plug and put it in again"
-        return [_absent(camera, pace.why, do)]
+        return [_absent(camera, pace.why, SILENT_DO[camera.kind])]
     asked = f"{camera.width} × {camera.height} at {camera.fps}"
     told = f"{pace.width} × {pace.height} at {pace.fps:.1f} frames/s, asked {asked}"
     if (pace.width, pace.height) != (camera.width, camera.height):
@@ -136,7 +140,7 @@ def _opencv(camera: WantedCamera, nodes: tuple[VideoNode, ...]) -> list[Line]:
     about = f"camera {camera.name}"
     node = named(camera.device, nodes)
     usable = [node.stable for node in nodes if node.captures]
-    there = f"there is: {', '.join(usable)}" if usable else "none is plugged in"
+    there = f"there is: {', '.join(usable)}" if usable else "no camera is plugged in now"
     if node is None:
         if not Path(camera.device).exists() or nodes:
             return [_absent(camera, f"{camera.device} is not there", f"plug it in; {there}")]
