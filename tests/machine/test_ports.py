@@ -137,6 +137,18 @@ def test_what_is_no_port(name, words, tmp_path: Path) -> None:
     assert not arm.usable
 
 
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="has no /dev/null elsewhere")
+def test_a_device_is_not_always_a_port() -> None:
+    arm = look_arm("arm", "/dev/null", LINUX)
+    assert arm.port == Trouble("is a device, but not a serial port")
+
+
+def test_a_crowd_is_not_listed() -> None:
+    crowd = Port("/dev/ttyACM0", holders=tuple(Holder(pid, "bash") for pid in range(1, 9)))
+    (line,) = check_arm_port("arm", "/dev/ttyACM0", crowd, ())
+    assert "bash (process 3) and 5 more" in line.told
+
+
 def test_a_file_is_no_port(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     arm = look_arm("arm", str(tmp_path / "file"), LINUX)

@@ -177,7 +177,7 @@ def servos(arm: WantedArm) -> Servos | Trouble | None:
         bus.open()
         return ask_servos(bus.read)
     except ArmFault as fault:
-        return Trouble(str(fault))
+        return Trouble(str(fault).removeprefix(f"{arm.name}: "))
     finally:
         bus.close()
 

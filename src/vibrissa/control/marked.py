@@ -128,7 +128,8 @@ class Marked:
         except ValueError:
             value = math.nan
         if math.isnan(value):
-            raise self.error(f"{what} must be a number, not {self._told()}.")
+            odd = self._value() if self._kind() == _NUMBER else self._told()  # .nan, .inf
+            raise self.error(f"{what} must be a number, not {odd}.")
         if not low <= value <= high:
             raise self.error(f"{what} is {value:g}; it must be from {low:g} to {high:g}.")
         return value

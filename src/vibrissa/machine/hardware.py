@@ -109,6 +109,8 @@ def look_arm(name: str, given: str, system: System) -> WantedArm:
     if not stat.S_ISCHR(mode):
         kind = "folder" if stat.S_ISDIR(mode) else "file"
         return WantedArm(name, given, Trouble(f"is a {kind}, not a serial port"))
+    if not _may_be_terminal(real):
+        return WantedArm(name, given, Trouble("is a device, but not a serial port"))
     root, path = Path("/"), str(real)
     port = next((port for port in linux_ports(root) if port.path == path), None) or Port(
         path=path,
@@ -118,6 +120,18 @@ def look_arm(name: str, given: str, system: System) -> WantedArm:
     )
     makers = makers_of(root, path) if path.startswith("/dev/pts/") else ()
     return WantedArm(name, given, port, makers)
+
+
+def _may_be_terminal(path: Path) -> bool:
+    """False only for what was opened and is none: a port of somebody else may be one."""
+    try:
+        opened = os.open(path, os.O_RDWR | os.O_NONBLOCK | getattr(os, "O_NOCTTY", 0))
+    except OSError:
+        return True
+    try:
+        return os.isatty(opened)
+    finally:
+        os.close(opened)
 
 
 def examine_hardware(facts: Hardware) -> list[Line]:
@@ -180,7 +194,8 @@ def _arm(arm: WantedArm) -> list[Line]:
     about = f"{arm.name} calibration"
     found = None
     if arm.text is None:
-        lines.append(broken(about, f"there is no {arm.file}", SETUP_DO))
+        told = "is a folder, not a file" if os.path.isdir(arm.file) else "does not exist"
+        lines.append(broken(about, f"{arm.file} {told}", SETUP_DO))
     else:
         lines += [Line(about, *_but_about(line)) for line in judge_calibration(arm.text, arm.file)]
         found = parse_calibration(arm.text)

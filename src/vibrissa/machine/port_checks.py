@@ -10,6 +10,7 @@ from vibrissa.machine.ports import Holder, Port
 from vibrissa.machine.usb import UsbDevice, owner_of
 
 RULE = "/etc/udev/rules.d/99-vibrissa.rules"
+MOST = 3  # holders named in a line
 STABLE_DO = "a number changes when something is plugged in"
 
 
@@ -35,7 +36,7 @@ def check_arm_port(arm: str, given: str, port: Port | Trouble, makers: Sequence[
     """The port that a rig gives its `arm`. makers: the processes behind a pseudo-terminal."""
     about = f"{arm} port"
     if isinstance(port, Trouble):
-        do = "plug the arm in; put the name that stands above into the rig, or vibrissa setup"
+        do = "plug the arm in, or name another port: vibrissa doctor --hardware lists them"
         return [broken(about, f"{given}: {port.why}", do)]
     if not port.may_open:
         return [broken(about, f"{given}: this user may not open it", _permission_do(port))]
@@ -132,9 +133,12 @@ def _permission_do(port: Port) -> str:
 
 
 def _who(holders: Sequence[Holder]) -> str:
-    return ", ".join(f"{holder.name or 'a program'} (process {holder.pid})" for holder in holders)
+    """The first few of them; a port has one, but who knows what a rig calls a port."""
+    first = [f"{holder.name or 'a program'} (process {holder.pid})" for holder in holders[:MOST]]
+    more = len(holders) - MOST
+    return ", ".join(first) + (f" and {more} more" if more > 0 else "")
 
 
 def _stop_do(holders: Sequence[Holder]) -> str:
-    pids = " ".join(str(holder.pid) for holder in holders)
+    pids = " ".join(str(holder.pid) for holder in holders[:MOST])
     return f"two programs on one bus disturb each other: stop it, or kill {pids}"

@@ -11,6 +11,7 @@ from typing import Any, Literal, get_args
 import yaml
 
 from vibrissa.control.marked import Marked, read_marked
+from vibrissa.core.contract import depth_name
 from vibrissa.core.errors import UsageError
 from vibrissa.core.units import JOINTS
 
@@ -125,7 +126,7 @@ def _arm(node: Marked, folder: Path) -> ArmCfg:
     read: dict[str, Any] = {
         "kind": lambda v: v.choice("arm.kind", get_args(ArmKind)),
         "port": lambda v: _path_text(v, "arm.port"),
-        "id": lambda v: v.word("arm.id"),
+        "id": lambda v: _id(v, "arm.id"),
         "calibration": lambda v: _path(v, "arm.calibration", folder),
         "max_step_deg": lambda v: v.number("arm.max_step_deg", 0.1, 360),
         "max_speed_deg_s": lambda v: v.number("arm.max_speed_deg_s", 1, 1000),
@@ -146,7 +147,7 @@ def _leader(node: Marked, folder: Path) -> LeaderCfg:
     read: dict[str, Any] = {
         "kind": lambda v: v.choice("leader.kind", get_args(LeaderKind)),
         "port": lambda v: _path_text(v, "leader.port"),
-        "id": lambda v: v.word("leader.id"),
+        "id": lambda v: _id(v, "leader.id"),
         "calibration": lambda v: _path(v, "leader.calibration", folder),
     }
     leader = LeaderCfg(**{name: read[name](value) for name, value in found.items()})
@@ -164,6 +165,9 @@ def _camera(name: str, node: Marked) -> CameraCfg:
     found = node.fields(what, allowed=[n for n in _names(CameraCfg) if n != "name"])
     if not name.replace("_", "").replace("-", "").isalnum():
         raise node.error(f"{what}: a camera's name is letters, digits, _ and - only.")
+    if name.endswith(depth_name("")):
+        told = f"a name ending in {depth_name('')} is for a depth camera's depth (depth: true)"
+        raise node.error(f"{what}: {told}.")
     read: dict[str, Any] = {
         "kind": lambda v: v.choice(f"{what}'s kind", get_args(CameraKind)),
         "device": lambda v: v.word(f"{what}'s device"),
@@ -200,7 +204,8 @@ def device_trouble(camera: CameraCfg) -> str:
     if camera.kind == "zmq":
         address, _, name = device.removeprefix("tcp://").partition("/")
         port = address.rpartition(":")[2]
-        if not device.startswith("tcp://") or not name or not port.isdigit():
+        known = port.isdigit() and 0 < int(port) < 65536
+        if not device.startswith("tcp://") or not name or not known:
             return f"{device!r} is no address such as tcp://127.0.0.1:5555/{camera.name}."
     if camera.kind == "opencv" and (device.isdigit() or device.startswith("/dev/video")):
         return f"{device!r} names another camera after a replug; {_there_is()}"
@@ -221,6 +226,14 @@ def _exposure(node: Marked, what: str) -> dict[str, int]:
 def _pose(node: Marked, what: str) -> dict[str, float]:
     found = node.fields(what, needed=JOINTS)
     return {name: found[name].number(f"{what}.{name}", *_DEGREES) for name in JOINTS}
+
+
+def _id(node: Marked, what: str) -> str:
+    """An arm's name, which is a file's name too."""
+    name = node.word(what)
+    if name.startswith(".") or set(name) & set("/\\"):
+        raise node.error(f"{what} is {name!r}; it names a file, so it has no / and no leading dot.")
+    return name
 
 
 def _path_text(node: Marked, what: str) -> str:
