@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from pathlib import Path
 from typing import Any
@@ -160,6 +161,16 @@ def test_what_nobody_labelled_is_not_counted_and_can_be_labelled_later(tmp_path:
     assert (report["success"], report["episodes"]) == (1, 2)
     with pytest.raises(UsageError, match=r"no rollout 3 in .* There is: 0 to 2"):
         label(tmp_path, 3, "success")
+
+
+def test_a_full_disk_ends_it_and_the_figures_are_told_all_the_same(tmp_path: Path) -> None:
+    book = book_in(tmp_path)
+    full = OSError(errno.ENOSPC, "No space left on device")
+    book._file.add = failing(book._file.add, 1, full)  # type: ignore[method-assign]
+    ending = deploy(stage(), book, 5)
+    assert "No space left on device" in str(ending.trouble)
+    assert "the rollouts come to 2/2 (" in str(ending.trouble)
+    assert reasons(tmp_path) == ["success"]
 
 
 def test_a_bug_goes_up_and_its_rollout_is_kept(tmp_path: Path) -> None:

@@ -106,7 +106,10 @@ def _roll(stage: Stage, book: Logbook, seed: int) -> Row:
             meter.row = Row(
                 seed, meter.pilot, stage.task.name, reason, reason.upper(), 0, detail=detail
             )
-        book.add(meter.row)
+        try:
+            book.add(meter.row)
+        except VibrissaError as trouble:
+            error.add_note(f"and its row: {trouble}")
         raise
     assert meter.row is not None
     book.add(meter.row)

@@ -48,8 +48,15 @@ class Logbook:
         return self._file.rows
 
     def add(self, row: Row) -> None:
-        """Keep a rollout's row, then what all of them come to."""
-        self._file.add(row)
+        """Keep a rollout's row, then what all of them come to. Raises UsageError: a full disk."""
+        try:
+            self._file.add(row)
+        except OSError as error:
+            self.rows.append(row)  # for whoever tells what they come to
+            raise UsageError(
+                f"cannot write {self._file.path}: {error.strerror}. With the last one, which is "
+                f"not in it, the rollouts come to {told_of(self.rows)}."
+            ) from error
         self.write_report()
 
     def replace_last(self, row: Row) -> None:
