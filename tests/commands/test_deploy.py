@@ -131,6 +131,17 @@ def test_the_twin_is_driven_judged_by_a_file_and_left_without_torque(
     assert all(row.measures["reached_hz"] > 0 for row in rows)
 
 
+def test_options_may_stand_beside_the_rig_in_its_file(
+    run: Path, rig: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "all.yaml"
+    options = f"rollouts: 3\nseconds: 0.2\nreset_seconds: 0\nout: {tmp_path / 'out'}\ndevice: cpu\n"
+    file.write_text(rig.read_text() + options)
+    what = told(capsys, str(run), "--config", str(file), "--rollouts", "1")
+    assert what["rollouts"] == 1
+    assert [row.ticks for row in read_rows(tmp_path / "out" / "outcomes.jsonl")] == [6]
+
+
 def test_keys_judge_on_the_twin_and_esc_ends_it_without_a_scar(
     run: Path, rig: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch
 ) -> None:

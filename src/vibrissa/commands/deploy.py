@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import json as json_
 import sys
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,18 +23,9 @@ if TYPE_CHECKING:
     from vibrissa.bench.deployment import Ending, Stage
     from vibrissa.bench.first_look import FirstLook
     from vibrissa.bench.logbook import Logbook
-    from vibrissa.control.keys import Keys
-    from vibrissa.control.pilots import ChunkPlayer
-    from vibrissa.core.protocols import Arm, Observer, Task
-    from vibrissa.data.recorder import Recorder
-    from vibrissa.learn.policy import CheckpointPolicy
-    from vibrissa.real.arm import RealArm
+    from vibrissa.commands.deploy_stage import Watching
     from vibrissa.real.rig import Rig
-    from vibrissa.show.camcorder import Camcorder
 
-Say = Callable[[str], None]
-
-SECONDS = 30.0  # of a rollout on an arm whose task sets no limit
 HELD_OUT = 2_000_000  # as in vibrissa eval: no demonstration comes from these seeds
 
 
@@ -44,7 +34,8 @@ class Config:
     checkpoint: Positional[Path]
     """A run folder (its latest checkpoint), a checkpoint, or a pretrained_model folder."""
     config: Path | None = None
-    """The rig: a YAML file that names arm and cameras, such as vibrissa setup or twin writes."""
+    """The rig: a YAML file that names arm and cameras, as vibrissa setup and twin write it. Any
+    of these options may stand in it too; a flag goes before it."""
     arm: Literal["", "simulated"] = ""
     """simulated: the arm of --task, in real time. By default the arm that --config names."""
     task: str = ""
@@ -87,34 +78,18 @@ class Config:
     """Print the result as JSON."""
 
 
-@dataclass(frozen=True)
-class Desk:
-    """The arm, and what judges on it: a simulated one brings its task, a real one nobody."""
+def defaults(args: Sequence[str]) -> Config | None:
+    """What the file of --config says beside the rig."""
+    from vibrissa.commands.config_file import defaults_from
+    from vibrissa.real.rig import RIG_KEYS
 
-    arm: Arm
-    task: Task | None = None
-    real: RealArm | None = None
-
-
-@dataclass(frozen=True)
-class Watching:
-    """Who watches the rollouts, where it was asked for."""
-
-    camcorder: Camcorder | None
-    recorder: Recorder | None
-
-    @property
-    def observers(self) -> tuple[Observer, ...]:
-        return tuple(o for o in (self.camcorder, self.recorder) if o is not None)
-
-    @property
-    def films(self) -> list[Path]:
-        return [] if self.camcorder is None else self.camcorder.films
+    return defaults_from(Config, args, beside=RIG_KEYS)
 
 
 def run(cfg: Config) -> int:
     from vibrissa.bench.deployment import deploy
     from vibrissa.bench.first_look import require_fit
+    from vibrissa.commands import deploy_stage as on
     from vibrissa.control.keys import open_keys
     from vibrissa.learn.policy import load_policy
     from vibrissa.learn.preflight import device_named
@@ -125,18 +100,18 @@ def run(cfg: Config) -> int:
     say = _say_to(sys.stderr if cfg.json else sys.stdout)
     say(f"policy  {pretrained_folder(cfg.checkpoint)}")
     policy = load_policy(cfg.checkpoint, device=device_named(cfg.device))
-    desk = _desk(cfg, rig, policy, say)
+    desk = on.make_desk(cfg, rig, policy, say)
     require_fit(policy.contract, desk.arm.contract, accept=cfg.accept)
     policy.fit(desk.arm.contract)
     with ExitStack() as opened:
-        book = _book(cfg, policy, desk)
-        watching = _watching(cfg, desk, book, opened, say)
+        book = on.make_book(cfg, policy, desk)
+        watching = on.make_watching(cfg, desk, book, opened, say)
         opened.enter_context(desk.real if desk.real is not None else closing(desk.arm))
-        look = _look(cfg, policy, desk.arm, say)
+        look = on.take_look(cfg, policy, desk.arm, say)
         keys = opened.enter_context(open_keys(tell=say))
-        stage = _stage(cfg, policy, desk, keys, look, watching)
-        ending = deploy(stage, book, cfg.rollouts, first_seed=_first_seed(cfg, desk), say=say)
-    _tell(cfg, book, look, stage, watching)
+        stage = on.make_stage(cfg, policy, desk, keys, look, watching, say)
+        ending = deploy(stage, book, cfg.rollouts, first_seed=on.first_seed(cfg, desk), say=say)
+        _tell(cfg, book, look, stage, watching)  # before the arm is left, which may fail
     return _end(ending, watching)
 
 
@@ -161,11 +136,14 @@ def _say_to(stream: Any) -> Callable[[str], None]:
 
 def _rig(cfg: Config) -> Rig:
     """The desk that --config describes, the cameras of --no-camera left out."""
-    from vibrissa.real.rig import Rig, load_rig
+    from vibrissa.commands.config_file import read_file
+    from vibrissa.real.rig import RIG_KEYS, Rig, rig_from
 
     if cfg.config is None or cfg.arm == "simulated":
         return Rig()
-    rig = load_rig(cfg.config)
+    file = read_file(cfg.config, Config, RIG_KEYS)
+    found = {name: entry for name, entry in file.entries.items() if name in RIG_KEYS}
+    rig = rig_from(found, file.folder)
     have = [camera.name for camera in rig.cameras]
     unknown = [name for name in cfg.no_camera if name not in have]
     if unknown:
@@ -173,170 +151,6 @@ def _rig(cfg: Config) -> Rig:
         raise UsageError(f"--no-camera {' '.join(unknown)}: the rig has: {there}.")
     kept = tuple(camera for camera in rig.cameras if camera.name not in cfg.no_camera)
     return replace(rig, cameras=kept)
-
-
-def _desk(cfg: Config, rig: Rig, policy: CheckpointPolicy, say: Say) -> Desk:
-    if rig.arm.kind != "simulated":
-        if cfg.fast or cfg.task:
-            flag = "--fast" if cfg.fast else f"--task {cfg.task}"
-            raise UsageError(f"{flag} is for the simulated arm; {cfg.config} names a real one.")
-        arm = _real(rig, policy, say)
-        return Desk(arm, real=arm)
-    return _simulated(cfg, policy)
-
-
-def _simulated(cfg: Config, policy: CheckpointPolicy) -> Desk:
-    """The simulated arm with the cameras that the policy and the film want, and its judge."""
-    from vibrissa.bench.setups import place_for
-    from vibrissa.sim import gl
-    from vibrissa.sim.arm import SimArm
-    from vibrissa.sim.tasks import make_task
-
-    place = place_for(policy.contract, task=cfg.task)
-    cameras = place.cameras
-    if cfg.video:
-        own = tuple(camera.name for camera in place.scene.cameras)
-        filmed = cfg.film or (() if cameras else own)
-        cameras = (*cameras, *(name for name in filmed if name not in cameras))
-    if cameras:
-        gl.require()
-    return Desk(SimArm(place.scene, cameras=cameras), make_task(place.task, place.scene))
-
-
-def _first_seed(cfg: Config, desk: Desk) -> int:
-    return cfg.seeds if desk.real is None else 0
-
-
-def _real(rig: Rig, policy: CheckpointPolicy, say: Say) -> RealArm:
-    """The rig's arm, not yet connected, at the checkpoint's rate."""
-    from vibrissa.real.arm import RealArm
-
-    wanted = policy.contract
-    return RealArm(rig, wanted.rate_hz, instruction=wanted.instruction, say=say)
-
-
-def _book(cfg: Config, policy: CheckpointPolicy, desk: Desk) -> Logbook:
-    from vibrissa.bench.logbook import Logbook
-    from vibrissa.learn.run import pretrained_folder
-
-    told = {
-        "checkpoint": str(pretrained_folder(cfg.checkpoint)),
-        "arm": desk.arm.contract.digest,
-        "task": desk.task.name if desk.task else cfg.judge or "watched",
-        "instruction": policy.contract.instruction,
-        "horizon": cfg.horizon or policy.horizon,
-        "ensemble": cfg.ensemble,
-        "seeds": cfg.seeds if desk.task else None,
-    }
-    out = cfg.out or Path(time.strftime("deploy-%Y%m%d-%H%M%S"))
-    return Logbook(out, told, policy.contract)
-
-
-def _watching(cfg: Config, desk: Desk, book: Logbook, opened: ExitStack, say: Say) -> Watching:
-    """Camcorder and recorder, where they were asked for; what they need is opened now."""
-    camcorder = recorder = None
-    if cfg.video:
-        from vibrissa.show.camcorder import Camcorder
-        from vibrissa.show.inset import framing
-        from vibrissa.show.sound import Microphone
-
-        frame = framing(desk.arm.contract.cameras, cfg.film)
-        microphone = None
-        if cfg.microphone:
-            microphone = opened.enter_context(closing(Microphone(cfg.microphone).open()))
-        number = len(book.rows)
-        camcorder = Camcorder(book.film, frame, microphone=microphone, number=number, say=say)
-    if cfg.record is not None:
-        from vibrissa.data.recorder import Recorder
-
-        patience_s = 60.0 if cfg.fast else 0.0
-        recorder = opened.enter_context(Recorder(cfg.record, patience_s=patience_s))
-    return Watching(camcorder, recorder)
-
-
-def _look(cfg: Config, policy: CheckpointPolicy, arm: Arm, say: Say) -> FirstLook:
-    """A first observation and what the policy makes of it, told; refused where it is absurd."""
-    from vibrissa.bench.first_look import look_first, require_sight, require_within
-
-    arm.reset(cfg.seeds)
-    observation = arm.observe()
-    if "sight" not in cfg.accept:
-        require_sight(policy.contract, observation)
-    look = look_first(policy, arm.contract, observation)
-    for line in look.lines():
-        say(line)
-    if "limits" not in cfg.accept:
-        require_within(look)
-    return look
-
-
-def _stage(
-    cfg: Config,
-    policy: CheckpointPolicy,
-    desk: Desk,
-    keys: Keys,
-    look: FirstLook,
-    watching: Watching,
-) -> Stage:
-    from vibrissa.bench.deployment import Stage
-    from vibrissa.bench.verdicts import Watched, load_judge
-    from vibrissa.control.clock import WallClock
-    from vibrissa.control.keys import NoKeys
-    from vibrissa.control.meter import Meter
-
-    arm, rate_hz = desk.arm, policy.contract.rate_hz
-    own = desk.task.max_ticks if desk.task is not None else round(SECONDS * rate_hz)
-    ticks = own if cfg.seconds is None else max(1, round(cfg.seconds * rate_hz))
-    task = Watched(
-        desk.task.name if desk.task is not None else "watched",
-        policy.contract.instruction,
-        ticks,
-        keys,
-        judge=load_judge(cfg.judge) if cfg.judge else None,
-        task=desk.task,
-    )
-    waits = desk.real is not None and cfg.reset_seconds is None and not isinstance(keys, NoKeys)
-    return Stage(
-        arm,
-        policy,
-        _pilot(cfg, policy, look),
-        task,
-        keys,
-        clock=None if cfg.fast else WallClock(rate_hz),
-        laps=None if cfg.fast else Meter(rate_hz),
-        observers=watching.observers,
-        behind=not cfg.fast,
-        home=_home(cfg, desk.real),
-        reset_s=cfg.reset_seconds or 0.0,
-        waits=waits,
-    )
-
-
-def _pilot(cfg: Config, policy: CheckpointPolicy, look: FirstLook) -> ChunkPlayer:
-    """Who plays the chunks, and asks early enough for the next one."""
-    from vibrissa.bench.first_look import executed, lead_ticks
-    from vibrissa.control.pilots import ChunkPlayer
-
-    horizon, most = cfg.horizon or policy.horizon, policy.chunk
-    if not 1 <= horizon <= most:
-        raise UsageError(f"--horizon {horizon}: this checkpoint's chunks have 1 to {most} actions.")
-    lead, kept = 0, horizon
-    if not cfg.fast and cfg.ensemble is None:
-        lead = lead_ticks(look.slowest_s, policy.contract.rate_hz)
-        kept = executed(horizon, most, lead, policy.contract.rate_hz)
-    return ChunkPlayer(
-        kept,
-        history=policy.history,
-        cameras=policy.contract.camera_names,
-        lead=lead,
-        ensemble=cfg.ensemble,
-    )
-
-
-def _home(cfg: Config, arm: RealArm | None) -> Callable[[], str] | None:
-    """The way to the start pose; a simulated arm is put there by its reset."""
-    way = cfg.home
-    return None if arm is None or way == "none" else lambda: arm.go_home(way)
 
 
 def _tell(cfg: Config, book: Logbook, look: FirstLook, stage: Stage, watching: Watching) -> None:
