@@ -31,6 +31,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "fit": ("vibrissa.commands.fit", "fit the simulated servos to a real arm's recordings"),
     "doctor": ("vibrissa.commands.doctor", "what this computer lacks, and what to do about it"),
     "twin": ("vibrissa.commands.twin.serve", "an SO-101 that is not there, for any driver"),
+    "twin plug": ("vibrissa.commands.twin.plug", "one servo alone on the twin's bus"),
+    "twin move": ("vibrissa.commands.twin.move", "a hand that moves the twin's leader"),
+    "twin fault": ("vibrissa.commands.twin.fault", "break something in the twin, or mend it"),
+    "twin status": ("vibrissa.commands.twin.status", "how the twin is"),
     "task check": ("vibrissa.commands.task.check", "check a task file, and see what it says"),
     "data inspect": ("vibrissa.commands.data.inspect", "describe any dataset on one screen"),
     "data rerender": (

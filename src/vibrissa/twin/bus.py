@@ -65,9 +65,10 @@ def split(waiting: bytearray) -> Iterator[Packet]:
 
 
 class Bus:
-    """Servos on one wire. `unplugged` holds the joints whose plug is pulled.
+    """Servos on one wire; one that is not plugged in neither hears nor speaks.
 
-    told(joint, register names): called after every write that a servo took.
+    told(servo, register names): called after every write that a servo took. `baud` is set by who
+    knows how fast the other side speaks.
     """
 
     def __init__(
@@ -76,7 +77,8 @@ class Bus:
         told: Callable[[Servo, list[str]], None] = lambda servo, names: None,
     ):
         self.servos = tuple(servos)
-        self.unplugged: set[str] = set()
+        self.baud: frozenset[int] = frozenset(range(8))  # values of Baud_Rate that are understood
+        self.deaf: set[str] = set()  # joints whose servo has power and no wire
         self._told = told
 
     def answer(self, packet: Packet) -> list[Answer]:
@@ -92,7 +94,13 @@ class Bus:
         return [] if silent else _collided([a for a in answers if a is not None])
 
     def _called(self, id: int) -> list[Servo]:
-        there = [s for s in self.servos if s.joint not in self.unplugged]
+        there = [
+            servo
+            for servo in self.servos
+            if servo.plugged
+            and servo.joint not in self.deaf
+            and servo.memory["Baud_Rate"] in self.baud
+        ]
         if id == EVERYBODY:
             return sorted(there, key=lambda servo: servo.id)
         return [servo for servo in there if servo.id == id]

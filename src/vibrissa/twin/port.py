@@ -1,23 +1,23 @@
-"""A pseudo-terminal at a stable path, and the thread that serves one arm's bus on it.
-
-Time is let pass before every answer, so what a servo says is what is, to the beat; and it passes
-between packets too, so that an arm nobody asks still falls.
-"""
+"""A pseudo-terminal at a stable path, as a serial port is: it can be opened, vanish and be back."""
 
 from __future__ import annotations
 
 import os
-import select
-import threading
-import time
+import termios
 import tty
 from pathlib import Path
 
-from vibrissa.twin.bus import Bus, split
-from vibrissa.twin.world import Body
-
-IDLE_S = 0.01  # the longest that time stands still between packets
-MOST_BEHIND_S = 0.25  # a computer that slept longer has not moved the arm meanwhile
+# The servos' Baud_Rate values (LeRobot's table) by the speed that a terminal is set to. 250000 and
+# 128000 have no name of their own in termios: both are "another".
+BAUD = {
+    termios.B1000000: {0},
+    termios.B500000: {1},
+    termios.B115200: {4},
+    termios.B57600: {5},
+    termios.B38400: {6},
+    termios.B19200: {7},
+}
+ANOTHER = 0o10000  # BOTHER: the speed is in a field that Python does not read
 
 
 class Port:
@@ -33,9 +33,12 @@ class Port:
         return self._ours
 
     def open(self) -> None:
-        """A new terminal, and the link to it."""
+        """A new terminal at 1 Mbaud, and the link to it."""
         self._ours, self._theirs = os.openpty()  # theirs stays open: a client may come and go
         tty.setraw(self._theirs)
+        settings = termios.tcgetattr(self._theirs)
+        settings[4] = settings[5] = termios.B1000000
+        termios.tcsetattr(self._theirs, termios.TCSANOW, settings)
         os.set_blocking(self._ours, False)
         fresh = self.link.with_name(f".{self.link.name}.new")
         fresh.unlink(missing_ok=True)
@@ -51,7 +54,13 @@ class Port:
         os.close(self._ours)
         self._ours = self._theirs = -1
 
+    def baud(self) -> frozenset[int]:
+        """Which values of Baud_Rate fit the speed that the other side is set to."""
+        speed = termios.tcgetattr(self._ours)[5]
+        return frozenset({2, 3} if speed == ANOTHER else BAUD.get(speed, set()))
+
     def read(self) -> bytes:
+        """What has come; nothing where nothing has."""
         try:
             return os.read(self._ours, 4096)
         except (BlockingIOError, OSError):
@@ -63,45 +72,3 @@ class Port:
             os.write(self._ours, data)
         except (BlockingIOError, OSError):
             return
-
-
-class Station:
-    """One arm served: its port, its bus, its body, one thread. Use it as a context."""
-
-    def __init__(self, name: str, link: Path, bus: Bus, body: Body):
-        self.name, self.bus, self.body = name, bus, body
-        self.port = Port(link)
-        self.lock = threading.RLock()  # around whatever touches bus or body
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._serve, name=f"twin-{name}", daemon=True)
-        self._now_s = 0.0
-
-    def __enter__(self) -> Station:
-        self.port.open()
-        self._now_s = time.monotonic()
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        self._thread.join()
-        self.port.close()
-
-    def _serve(self) -> None:
-        waiting = bytearray()
-        while not self._stop.is_set():
-            ready, _, _ = select.select([self.port.fd], [], [], IDLE_S)
-            with self.lock:
-                self._catch_up()
-                if not ready:
-                    continue
-                waiting += self.port.read()
-                for packet in split(waiting):
-                    answers = self.bus.answer(packet)
-                    if answers:
-                        self.port.write(b"".join(answer.data for answer in answers))
-
-    def _catch_up(self) -> None:
-        now_s = time.monotonic()
-        self.body.advance(min(now_s - self._now_s, MOST_BEHIND_S))
-        self._now_s = now_s

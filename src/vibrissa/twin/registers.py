@@ -119,6 +119,7 @@ class Memory:
 
     def __init__(self, flash: Mapping[str, int] | None = None):
         self._bytes = bytearray(SIZE)
+        self.burns = 0  # how often flash was written
         self.flash = {r.name: r.default for r in TABLE if r.kept}
         for name, value in (flash or {}).items():
             if name not in self.flash:
@@ -166,4 +167,5 @@ class Memory:
             taken.append(register.name)
             if register.kept and not self["Lock"]:
                 self.flash[register.name] = value
+                self.burns += 1
         return taken

@@ -22,6 +22,7 @@ RAD_A_TICK = 2 * math.pi / TURN
 VOLTAGE, SENSOR, HEAT, CURRENT, ANGLE, OVERLOAD = 1, 2, 4, 8, 16, 32
 A_A_UNIT = 0.0065  # Present_Current, Protection_Current
 FIRST_PRESENT = 56  # from this address on, registers say what is
+WHOLE_TURNS = 0x10  # of Phase: positions go on past a turn
 MIDDLE = 128  # written to Torque_Enable: the present position becomes 2048
 
 
@@ -87,10 +88,11 @@ class Servo:
     ):
         self.joint, self.mount, self.motor = joint, mount, motor
         self.memory = Memory(flash)
-        self.volts = motor.volts
+        self.volts = motor.volts  # at its plug; 0 without one
         self.heat_c = motor.ambient_c
-        self.amps = 0.0
-        self.overload_forced = False
+        self.amps = 0.0  # through the motor
+        self.plugged = True  # into wire and power
+        self.overload_forced = False  # a fault on purpose
         self._angle = self._speed = self._duty = 0.0
         self.power_on()
 
@@ -104,6 +106,15 @@ class Servo:
         self._tripped_side = 0.0
         self._registered: tuple[int, bytes] | None = None
         self.changed()
+
+    def plug(self, plugged: bool) -> None:
+        """Into the chain, or out of it; what was written to SRAM is gone after that."""
+        if plugged and not self.plugged:
+            self.power_on()
+        if not plugged:
+            self.memory["Torque_Enable"] = 0
+            self.changed()
+        self.plugged = plugged
 
     # What the bus does to it.
 
@@ -148,8 +159,9 @@ class Servo:
 
     def reset(self) -> None:
         """RESET: everything but the id as it left the factory."""
-        id = self.memory["ID"]
-        self.memory = Memory({"ID": id})
+        burns = self.memory.burns
+        self.memory = Memory({"ID": self.memory["ID"]})
+        self.memory.burns = burns + 1
         self.power_on()
 
     def changed(self) -> None:
@@ -173,21 +185,21 @@ class Servo:
         self._speed_goal = max(-free, min(free, asked))
         self._accel = (memory["Acceleration"] or 0) * 100.0
         self._offset = memory["Homing_Offset"]
+        self._turns = bool(memory["Phase"] & WHOLE_TURNS)
 
     # What the joint does to it.
 
     def ticks(self, angle_rad: float) -> float:
-        """Where it reads itself, 0..4096, not yet rounded."""
-        return (self.mount + angle_rad / RAD_A_TICK - self._offset) % TURN
+        """Where it reads itself, not yet rounded: 0..4096, unless Phase lets it count turns."""
+        read = self.mount + angle_rad / RAD_A_TICK - self._offset
+        return read if self._turns else read % TURN
 
     def beat(self, angle_rad: float, speed: float, torque_nm: float, dt: float) -> Drive:
         """One turn of the firmware's loop; torque_nm is what its drive gave since the last one."""
-        self._angle = angle_rad
+        self._angle, self._speed = angle_rad, speed
         here = self.ticks(angle_rad)
-        duty = torque_nm / self.motor.stall_nm
-        self._speed, self._duty = speed, duty
-        self._feel(duty, dt)
-        if not self._on or self._cut():
+        self._feel(torque_nm, dt)
+        if not self._on or not self.volts or self._cut():
             self._point, self._pace, self._sum = here, 0.0, 0.0
             return Drive(angle_rad, 0.0, 0.0, 0.0, 0.0, self.motor.gear_drag)
         if self._mode == 1:
@@ -250,6 +262,7 @@ class Servo:
             offset = raw - TURN // 2
             memory["Homing_Offset"] = offset
             memory.flash["Homing_Offset"] = memory["Homing_Offset"]
+            memory.burns += 1
             self._offset = memory["Homing_Offset"]
         memory["Torque_Enable"] = min(memory["Torque_Enable"], 1)
         here = self.ticks(self._angle)
@@ -280,10 +293,13 @@ class Servo:
         """Whether an error takes the torque altogether."""
         return bool(self._errors & self.memory["Unloading_Condition"] & (HEAT | CURRENT | VOLTAGE))
 
-    def _feel(self, duty: float, dt: float) -> None:
+    def _feel(self, torque_nm: float, dt: float) -> None:
         """Heat, current and load, and the errors they make."""
         motor, memory = self.motor, self.memory
-        self.amps = abs(duty) * motor.stall_a
+        duty = torque_nm / (motor.stall_nm * self.volts / motor.volts) if self.volts else 0.0
+        lost = motor.back_emf * self._speed if torque_nm else 0.0
+        self.amps = abs(torque_nm - lost) / motor.stall_nm * motor.stall_a
+        self._duty = duty
         warming = motor.ohm * self.amps**2 / motor.heat_j_c
         self.heat_c += dt * (warming - (self.heat_c - motor.ambient_c) / motor.cooling_s)
         self._mark(HEAT, self.heat_c > memory["Max_Temperature_Limit"])
@@ -307,7 +323,8 @@ class Servo:
     def _report(self) -> None:
         """The present state as registers: made when somebody looks, because few beats are seen."""
         memory, speed = self.memory, self._speed
-        memory["Present_Position"] = round(self.ticks(self._angle)) % TURN
+        here = round(self.ticks(self._angle))
+        memory["Present_Position"] = here if self._turns else here % TURN
         memory["Present_Velocity"] = round(speed / RAD_A_TICK)
         memory["Present_Load"] = round(max(-1.0, min(1.0, self._duty)) * 1000)
         memory["Present_Voltage"] = max(0, min(255, round(self.volts * 10)))

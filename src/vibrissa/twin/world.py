@@ -6,7 +6,7 @@ the joints; nothing here knows of a clock, so that time may also be driven by a 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
@@ -16,16 +16,15 @@ from vibrissa.core.units import HIGH_RAD, JOINTS, LOW_RAD
 from vibrissa.sim import scene as scenes
 from vibrissa.sim.gl import mujoco
 from vibrissa.sim.scene import SceneCfg
-from vibrissa.twin.servo import Drive, Servo
+from vibrissa.twin.hand import Motion
+from vibrissa.twin.servo import STS3215, Drive, Servo
 
 BEAT_S = 0.0025  # of the servos' loop
 SUBSTEPS = 2  # of physics a beat
+STRIDE = 8  # beats between two looks at the hand, for an arm without physics
 A = len(JOINTS)
 # A hand that holds a joint: a stiff spring that does not let go.
 HAND_STIFFNESS, HAND_DAMPING, HAND_NM = 150.0, 6.0, 6.0
-
-Hand = Callable[[float], NDArray[np.float64]]
-"""time_s → the angles (6,) rad that a hand holds the joints at; NaN where it does not."""
 
 
 class Body(Protocol):
@@ -33,7 +32,8 @@ class Body(Protocol):
 
     servos: tuple[Servo, ...]
     time_s: float
-    hand: Hand | None
+    hand: Motion | None
+    volts: float  # of the power supply
 
     @property
     def angles(self) -> NDArray[np.float64]:
@@ -51,7 +51,8 @@ class SimulatedBody:
     def __init__(self, servos: Sequence[Servo], scene: SceneCfg, *, seed: int = 0):
         self.servos = tuple(servos)
         self.scene = scene
-        self.hand: Hand | None = None
+        self.hand: Motion | None = None
+        self.volts = STS3215.volts
         self.time_s = 0.0
         self._left = 0.0
         self.model = _model(scene)
@@ -80,6 +81,7 @@ class SimulatedBody:
 
     def _beat(self) -> None:
         data = self.data
+        supply(self.servos, self.volts)
         angles = data.qpos[self._at].tolist()
         speeds = data.qvel[self._dof].tolist()
         torques = data.actuator_force[self._motor].tolist()
@@ -130,7 +132,8 @@ class CarriedBody:
 
     def __init__(self, servos: Sequence[Servo], start_rad: Sequence[float]):
         self.servos = tuple(servos)
-        self.hand: Hand | None = None
+        self.hand: Motion | None = None
+        self.volts = STS3215.volts
         self.time_s = 0.0
         self._left = 0.0
         self._angles = np.array(start_rad, np.float64)
@@ -143,10 +146,14 @@ class CarriedBody:
     def advance(self, seconds: float) -> None:
         self._left += seconds
         beats = int((self._left + 1e-9) / BEAT_S)
-        if beats == 0:
-            return
         self._left -= beats * BEAT_S
-        passed = beats * BEAT_S
+        while beats > 0:
+            self._stride(min(beats, STRIDE) * BEAT_S)
+            beats -= STRIDE
+
+    def _stride(self, passed: float) -> None:
+        """A few beats at once: nothing here would change between them."""
+        supply(self.servos, self.volts)
         self.time_s += passed
         speeds = self._still
         if self.hand is not None:
@@ -158,6 +165,13 @@ class CarriedBody:
             self.servos, self._angles.tolist(), speeds.tolist(), strict=True
         ):
             servo.beat(angle, speed, 0.0, passed)
+
+
+def supply(servos: Sequence[Servo], volts: float) -> None:
+    """The supply's voltage at the plugs: what all draw together is lost in the cable."""
+    sag = STS3215.cable_ohm * sum(servo.amps for servo in servos)
+    for servo in servos:
+        servo.volts = max(0.0, volts - sag) if servo.plugged else 0.0
 
 
 def _model(scene: SceneCfg) -> mujoco.MjModel:

@@ -1,21 +1,28 @@
-"""Serve an emulated SO-101, follower and leader, until stopped.
+"""Serve an emulated SO-101, follower, leader and cameras, until stopped (Ctrl-C).
 
-Real drivers find them at <dir>/follower and <dir>/leader; <dir>/rig.yaml describes them, so
-`vibrissa record --config <dir>/rig.yaml` works as with an arm on the table.
+Real drivers find the arms at <dir>/follower and <dir>/leader; <dir>/rig.yaml describes all of it,
+so that `vibrissa record --config <dir>/rig.yaml` works as with an arm on the table. What one does
+to it from another terminal: vibrissa twin plug, move, fault, status.
 """
 
 from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
+from vibrissa.commands.twin import folder_of
+from vibrissa.core.errors import UsageError
 
-def default_folder() -> Path:
-    """Where a twin is found when nobody says otherwise: one for each user."""
-    return Path(f"/tmp/vibrissa-twin-{os.getuid()}")
+if TYPE_CHECKING:
+    from vibrissa.sim.scene import SceneCfg
+    from vibrissa.twin.cameras import Views
+
+SWITCH_S = 0.0005  # a thread that computes lets the one that answers go first
 
 
 @dataclass(frozen=True)
@@ -27,17 +34,49 @@ class Config:
     task: str = "lift"
     """What stands on the table: the scene of a task."""
     seed: int = 0
-    """Where the object lies."""
+    """Where the object lies, and the chance in faults."""
+    servos: Literal["kept", "calibrated", "factory"] = "kept"
+    """The servos' memory: as it was left in --dir, newly calibrated, or as out of the box."""
+    cameras: Literal["none", "ready", "rendered"] = "none"
+    """Pictures that were made beforehand and bear their number, or those of the scene."""
+    camera_names: tuple[str, ...] = ("overhead", "wrist")
+    """Which cameras there are."""
+    camera_size: tuple[int, int] = (640, 480)
+    """Width and height of their pictures, px."""
+    camera_port: int = 5555
+    """Of the first camera, the others above; 0 takes ports that are free."""
+    fps: int = 30
+    """Pictures a second."""
+    log: Path | None = None
+    """A file for every goal that is written and every move of the leader; see docs/twin.md."""
 
 
 def run(cfg: Config) -> int:
     from vibrissa.sim.tasks import make_scene
-    from vibrissa.twin.twin import Twin
+    from vibrissa.twin.twin import Twin, TwinCfg
 
     stop = threading.Event()
     for sign in (signal.SIGINT, signal.SIGTERM):
         signal.signal(sign, lambda *_: stop.set())
-    with Twin(cfg.dir or default_folder(), make_scene(cfg.task), seed=cfg.seed) as twin:
+    sys.setswitchinterval(SWITCH_S)
+    # Nothing of an arm is worth waiting for many cores; drivers under test need them more.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    scene = make_scene(cfg.task, camera_size=cfg.camera_size)
+    told = TwinCfg(cfg.seed, cfg.servos, cfg.camera_port, cfg.fps, cfg.log)
+    with Twin(folder_of(cfg.dir), scene, told, views=_views(cfg, scene)) as twin:
         print(twin.told(), flush=True)
         stop.wait()
     return 0
+
+
+def _views(cfg: Config, scene: SceneCfg) -> Views | None:
+    from vibrissa.sim.views import chosen
+    from vibrissa.twin.cameras import Ready, Rendered
+
+    if cfg.cameras == "none":
+        return None
+    if not cfg.camera_names:
+        raise UsageError("--cameras without --camera-names: name at least one.")
+    if cfg.cameras == "rendered":
+        return Rendered(scene, cfg.camera_names)
+    return Ready(tuple(view.spec for view in chosen(scene, cfg.camera_names)))
