@@ -33,6 +33,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "twin": ("vibrissa.commands.twin.serve", "an SO-101 that is not there, for any driver"),
     "twin plug": ("vibrissa.commands.twin.plug", "one servo alone on the twin's bus"),
     "twin move": ("vibrissa.commands.twin.move", "a hand that moves the twin's leader"),
+    "twin place": ("vibrissa.commands.twin.place", "the things on the twin's table, anew"),
     "twin fault": ("vibrissa.commands.twin.fault", "break something in the twin, or mend it"),
     "twin status": ("vibrissa.commands.twin.status", "how the twin is"),
     "task check": ("vibrissa.commands.task.check", "check a task file, and see what it says"),

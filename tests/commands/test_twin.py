@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from twin.waiting import until
-from vibrissa.commands.twin import fault, move, plug, serve, status
+from vibrissa.commands.twin import fault, move, place, plug, serve, status
 from vibrissa.core.errors import UsageError
 from vibrissa.core.units import JOINTS
 from vibrissa.real.rig import load_rig
@@ -101,6 +101,21 @@ def test_status_in_words_and_as_json(served, capsys) -> None:
     assert "wrist_flex" in capsys.readouterr().out
     status.run(status.Config(dir=served, json=True))
     assert set(json.loads(capsys.readouterr().out)["arms"]) == {"follower", "leader"}
+
+
+def test_things_are_put_where_a_seed_says(served, capsys) -> None:
+    told = []
+    for seed in (3, 4, 3):
+        place.run(place.Config(seed, dir=served))
+        told.append(capsys.readouterr().out)
+    assert told[0] == told[2] != told[1]
+
+
+def test_a_hand_follows_a_recorded_dataset(served, realdata) -> None:
+    recording = realdata / "so101_lift_50ep_v30_stateonly"
+    move.run(move.Config(recording=recording, episode=1, dir=served))
+    assert arm(served, "leader")["held"]
+    move.run(move.Config("free", dir=served))
 
 
 def test_two_twins_on_one_folder_are_refused_in_a_line(served) -> None:

@@ -31,6 +31,7 @@ class Orders:
         self._words: dict[str, Callable[[Request], Reply]] = {
             "plug": self._plug,
             "move": self._move,
+            "place": self._place,
             "fault": self._fault,
             "heal": self._heal,
             "status": self._status,
@@ -77,6 +78,12 @@ class Orders:
             body.hand = dataclasses.replace(motion, start_s=body.time_s, holds=holds)
         return {"seconds": None if motion.loop_s is not None else motion.length_s}
 
+    def _place(self, request: Request) -> Reply:
+        """The things of the scene, anew, by `seed`."""
+        with self._twin.stations["follower"].lock:
+            self._twin.follower.place(int(request["seed"]))
+            return {"things": self._twin.follower.where()}
+
     def _fault(self, request: Request) -> Reply:
         kind = request["kind"]
         given = {key: value for key, value in request.items() if value is not None}
@@ -105,7 +112,9 @@ class Orders:
     def _status(self, request: Request) -> Reply:
         arms = {arm: _state_of(station) for arm, station in self._twin.stations.items()}
         cameras = {} if self._twin.cameras is None else self._twin.cameras.addresses
-        return {"folder": str(self._twin.folder), "arms": arms, "cameras": cameras}
+        things = self._twin.follower.where()
+        folder = str(self._twin.folder)
+        return {"folder": folder, "arms": arms, "cameras": cameras, "things": things}
 
     def _station(self, request: Request) -> Station:
         arm = request.get("arm") or "follower"

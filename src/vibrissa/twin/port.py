@@ -9,14 +9,8 @@ from pathlib import Path
 
 # The servos' Baud_Rate values (LeRobot's table) by the speed that a terminal is set to. 250000 and
 # 128000 have no name of their own in termios: both are "another".
-BAUD = {
-    termios.B1000000: {0},
-    termios.B500000: {1},
-    termios.B115200: {4},
-    termios.B57600: {5},
-    termios.B38400: {6},
-    termios.B19200: {7},
-}
+_NAMES = ((1000000, 0), (500000, 1), (115200, 4), (57600, 5), (38400, 6), (19200, 7))
+BAUD = {getattr(termios, f"B{speed}", -speed): {value} for speed, value in _NAMES}
 ANOTHER = 0o10000  # BOTHER: the speed is in a field that Python does not read
 
 

@@ -13,9 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vibrissa.core.units import HIGH_RAD, JOINTS, LOW_RAD
+from vibrissa.sim import goals
 from vibrissa.sim import scene as scenes
 from vibrissa.sim.gl import mujoco
 from vibrissa.sim.scene import SceneCfg
+from vibrissa.sim.things import BASE
 from vibrissa.twin.hand import Motion
 from vibrissa.twin.servo import STS3215, Drive, Servo
 
@@ -62,7 +64,8 @@ class SimulatedBody:
         self._motor = np.array([self.model.actuator(name).id for name in JOINTS])
         self._held = np.array([self.model.actuator(f"hand_{name}").id for name in JOINTS])
         self._drives: list[Drive | None] = [None] * A
-        self._place(seed)
+        self.data.qpos[self._at] = scene.home_rad
+        self.place(seed)
 
     @property
     def angles(self) -> NDArray[np.float64]:
@@ -116,15 +119,28 @@ class SimulatedBody:
         model.actuator_biasprm[self._held, 2] = np.where(held, -HAND_DAMPING, 0.0)
         self.data.ctrl[self._held] = np.where(held, wanted, 0.0)
 
-    def _place(self, seed: int) -> None:
-        """Home, with the object where the seed puts it; then the limp arm finds its rest."""
-        data, scene = self.data, self.scene
-        x, y, yaw = scene.draw_spawn(np.random.default_rng(seed))
-        at = int(self.model.joint("object").qposadr[0])
+    def place(self, seed: int) -> None:
+        """The scene's things, anew, where the seed puts them; the arm stays as it is."""
+        scene, rng = self.scene, np.random.default_rng(seed)
+        rng.uniform(-1, 1, A)  # what an episode in simulation draws first, for the arm
+        x, y, yaw = scene.draw_spawn(rng)
+        self._stand("object", x, y, scene.object.half_size_m[2], yaw)
+        if scene.base is not None:
+            x, y, yaw = goals.draw(scene.base.spawn, rng)
+            self._stand(BASE, x, y, scene.base.half_size_m[2], yaw)
+        mujoco.mj_forward(self.model, self.data)
+
+    def where(self) -> dict[str, list[float]]:
+        """Where the scene's things are, m: for whoever wants to know how a task went."""
+        names = ["object"] + ([BASE] if self.scene.base is not None else [])
+        return {name: self.data.body(name).xpos.tolist() for name in names}
+
+    def _stand(self, name: str, x: float, y: float, z: float, yaw: float) -> None:
+        joint = self.model.joint(name)
+        at, dof = int(joint.qposadr[0]), int(joint.dofadr[0])
         turned = (np.cos(yaw / 2), 0.0, 0.0, np.sin(yaw / 2))
-        data.qpos[at : at + 7] = (x, y, scene.object.half_size_m[2], *turned)
-        data.qpos[self._at] = scene.home_rad
-        mujoco.mj_forward(self.model, data)
+        self.data.qpos[at : at + 7] = (x, y, z, *turned)
+        self.data.qvel[dof : dof + 6] = 0.0
 
 
 class CarriedBody:

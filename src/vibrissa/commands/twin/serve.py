@@ -52,6 +52,9 @@ class Config:
 
 
 def run(cfg: Config) -> int:
+    if not hasattr(os, "openpty"):
+        raise UsageError("a twin wants pseudo-terminals: Linux has them, this system has not.")
+
     from vibrissa.sim.tasks import make_scene
     from vibrissa.twin.twin import Twin, TwinCfg
 

@@ -34,6 +34,8 @@ def run(cfg: Config) -> int:
         print(f"  {name}{held}{faults}")
         for joint, servo in arm["servos"].items():
             print(f"    {joint:<14}{_told(servo)}")
+    for name, (x, y, z) in status["things"].items():
+        print(f"  {name} at {x:.3f} {y:.3f} {z:.3f} m")
     for name, address in status["cameras"].items():
         print(f"  camera {name}: {address}")
     return 0
