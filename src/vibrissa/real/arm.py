@@ -21,7 +21,6 @@ from vibrissa.control.limits import Limits
 from vibrissa.core.contract import Contract, so101
 from vibrissa.core.episode import Observation
 from vibrissa.core.errors import ArmFault, UsageError
-from vibrissa.real.bus import Silent
 from vibrissa.real.cameras import Cameras, specs
 from vibrissa.real.homing import TICK_S, Path, pose_rad, way
 from vibrissa.real.leaving import at_exit, signals_as_interrupts
@@ -240,19 +239,12 @@ class RealArm:
         return replace(self._limits, most_rad_s=min(speed * since_s, self._step_rad), tick_s=1.0)
 
     def _look_after(self, time_s: float) -> None:
-        """One register of the watch a tick; a line, a hold or a stop come of it."""
-        bus, watch = self.link.bus, self._watch
-        if not bus.settled:
-            return  # a late answer about positions would be taken for one about loads
-        try:
-            values = bus.read_all(watch.register, retries=0)
-        except Silent:
-            return  # the positions came; whoever stays silent is told there
-        for line in watch.look(values, time_s):
+        """What came along with the positions; a line, a hold or a stop come of it."""
+        for line in self._watch.look(self.link.joints.senses, time_s):
             self.say(f"{self.link.what}: {line}")
-        if watch.stop:
-            bus.write_all("Torque_Limit", watch.torque_limits())
-            raise ArmFault(f"{self.link.what}: {watch.stop}")
+        if self._watch.stop:
+            self.link.bus.write_all("Torque_Limit", self._watch.torque_limits())
+            raise ArmFault(f"{self.link.what}: {self._watch.stop}")
 
     def _require_target(self) -> NDArray[np.float32]:
         if self._target is None:

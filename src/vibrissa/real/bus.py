@@ -1,7 +1,9 @@
 """Six servos on one port, through LeRobot's own driver: bounded in time, and told by name.
 
-The driver gives an unanswered packet 50 ms. Each request is asked again a bounded number of
-times, from an empty line: an answer that comes late must not be taken for the next one's.
+The driver gives an unanswered packet 50 ms. A request is asked again a bounded number of times,
+and as long as answers come broken but at once, for `BROKEN_S`. No answer says which question it
+belongs to, so one that comes late must not be taken for the next one's: between two questions of
+different kinds the line is given time to fall silent.
 """
 
 from __future__ import annotations
@@ -21,7 +23,10 @@ from vibrissa.core.units import JOINTS
 from vibrissa.real.calibration import Calibration
 
 MODEL = "sts3215"
-SETTLED_S = 0.25  # after a lost answer, how late it may still come
+BROKEN_S = 0.1
+QUIET_S = 0.1  # after a lost answer, how late it may still come
+PRESENT, SENSES = 56, 15  # the registers from Present_Position to Present_Current
+SALTS = 12  # by so many bytes a question may be longer than it need be
 POLL_S = 0.002  # the driver looks for bytes that often; by itself it would spin a whole core
 
 
@@ -43,20 +48,11 @@ class ServoBus:
         self.port, self.what, self._retries = port, what, retries
         self._driver: Any = None
         self.trouble = 0  # requests that had to be asked again
-        self._lost_s = -SETTLED_S
+        self._salt, self._lost_s = 0, -np.inf
 
     @property
     def is_open(self) -> bool:
         return self._driver is not None and self._driver.port_handler.is_open
-
-    @property
-    def settled(self) -> bool:
-        """Whether no answer can still be under way that nobody waits for any more.
-
-        An answer does not say which question it belongs to. Until then only what was asked when
-        it got lost should be asked.
-        """
-        return time.monotonic() - self._lost_s > SETTLED_S
 
     def open(self) -> None:
         """Open the port, for this program alone. Raises PortGone with what to do."""
@@ -82,10 +78,11 @@ class ServoBus:
         except (OSError, termios.error):  # a port that vanished need not be closed
             self._driver.port_handler.is_open = False
 
-    def ping(self, joint: str) -> int | None:
+    def ping(self, joint: str, *, retries: int | None = None) -> int | None:
         """The model number of a servo, None where nobody answers."""
+        ask = lambda: self._synced("Model_Number", [joint])  # noqa: E731
         try:
-            return self.read("Model_Number", joint)
+            return int(self._ask(ask, joint, retries, waits=False)[joint])
         except Silent:
             return None
 
@@ -95,29 +92,38 @@ class ServoBus:
         Asked as a synchronous read of one: there the driver hands out the value even when the
         servo tells of an overload in the same packet.
         """
-        return int(
-            self._ask(lambda: self._synced(register, [joint]), f"{joint} ({register})")[joint]
-        )
+        ask = lambda: self._synced(register, [joint])  # noqa: E731
+        return int(self._ask(ask, f"{joint}, {register}")[joint])
 
     def write(self, register: str, joint: str, value: int, *, retries: int | None = None) -> None:
         """Set one register of one servo, acknowledged."""
         ask = lambda: self._driver.write(register, joint, value, normalize=False)  # noqa: E731
-        self._ask(ask, f"{joint} ({register})", retries)
+        self._ask(ask, f"{joint}, {register}", retries, waits=False)
 
-    def read_all(self, register: str, *, retries: int | None = None) -> NDArray[np.int64]:
+    def read_all(self, register: str) -> NDArray[np.int64]:
         """The same register of all six (6,), in `JOINTS` order, in one exchange."""
-        found = self._ask(lambda: self._synced(register), register, retries)
+        found = self._ask(lambda: self._synced(register), register)
         return np.array([found[name] for name in JOINTS], np.int64)
+
+    def present(self, length: int = SENSES) -> NDArray[np.uint8]:
+        """What all six sense now: `length` bytes (6, length) from Present_Position on.
+
+        For the loop: nobody waits for the line to fall silent here. Instead every question after
+        a lost one asks for a byte more than the last, so that a late answer is too short for it.
+        """
+        if self._salt and time.monotonic() - self._lost_s > QUIET_S:
+            self._salt = 0
+        return self._ask(lambda: self._sensed(length), "positions", waits=False)
 
     def write_all(self, register: str, values: NDArray[np.integer]) -> None:
         """Set the same register of all six (6,); nobody acknowledges it."""
         wanted = dict(zip(JOINTS, map(int, values), strict=True))
         ask = lambda: self._driver.sync_write(register, wanted, normalize=False)  # noqa: E731
-        self._ask(ask, register)
+        self._ask(ask, register, waits=False)
 
     def silent(self) -> list[str]:
-        """The joints whose servos do not answer a ping."""
-        return [name for name in JOINTS if self.ping(name) is None]
+        """The joints whose servos do not answer now, asked once: 50 ms for each that is silent."""
+        return [name for name in JOINTS if self.ping(name, retries=0) is None]
 
     def torque_off(self) -> list[str]:
         """Take the torque servo by servo, whoever is silent; the troubles met, none if all well."""
@@ -134,36 +140,74 @@ class ServoBus:
 
     def _synced(self, register: str, joints: list[str] | None = None) -> Mapping[str, int]:
         found = self._driver.sync_read(register, joints, normalize=False)
-        # An acknowledgement that comes late is a packet without data, and would be read as 0.
+        self._require_whole()
+        return found
+
+    def _sensed(self, length: int) -> NDArray[np.uint8]:
+        """The driver hands out four bytes at most; the reader beneath it has them all."""
+        reader = self._driver.sync_reader
+        reader.clearParam()
+        reader.start_address, reader.data_length = PRESENT, length + self._salt
+        for number in range(1, len(JOINTS) + 1):
+            reader.addParam(number)
+        result = reader.txRxPacket()
+        if result != 0:
+            raise ConnectionError(self._driver.packet_handler.getTxRxResult(result))
+        self._require_whole()
+        rows = [list(reader.data_dict[n][:length]) for n in range(1, len(JOINTS) + 1)]
+        return np.array(rows, np.uint8)
+
+    def _require_whole(self) -> None:
+        """An acknowledgement that comes late is a packet without data, and would be read as 0."""
         reader = self._driver.sync_reader
         if any(len(data) != reader.data_length for data in reader.data_dict.values()):
             raise ConnectionError("an answer of another length")
-        return found
 
-    def _ask(self, call: Callable[[], Any], what: str, retries: int | None = None) -> Any:
-        """`call`, again where the answer is lost or broken. Raises PortGone or Silent."""
+    def _ask(
+        self,
+        call: Callable[[], Any],
+        what: str,
+        retries: int | None = None,
+        *,
+        waits: bool = True,
+    ) -> Any:
+        """`call`, again where the answer is lost or broken. Raises PortGone or Silent.
+
+        waits: for the line to fall silent after a loss, before something else is asked.
+        """
         if not self.is_open:
             raise PortGone(f"{self.what}: {self.port} is not open.")
-        for left in range(self._retries if retries is None else retries, -1, -1):
+        most = self._retries if retries is None else retries
+        began_s, tries = time.monotonic(), 0
+        while True:
             try:
-                self._clear()
+                self._clear(waits)
                 return call()
             except RuntimeError as flag:  # it answered, and told of an overload or the like
                 logging.getLogger(__name__).debug("%s: %s", what, flag)
                 return None
             except ConnectionError as lost:
+                tries += 1
                 self.trouble, self._lost_s = self.trouble + 1, time.monotonic()
-                if left == 0:
-                    raise Silent(f"{self.what}: no answer from {what}: {lost}") from lost
+                self._salt = min(self._salt + 1, SALTS)
+                if tries > most and (retries == 0 or self._lost_s - began_s > BROKEN_S):
+                    raise Silent(
+                        f"{self.what}: no answer ({what}). Check the cable and the power."
+                    ) from lost
             except (OSError, termios.error, TypeError) as gone:
                 # TypeError: pyserial's, on a port closed under its reader
-                raise PortGone(f"{self.what}: {self.port} vanished: {_why(gone)}") from gone
-        raise AssertionError("a request was neither answered nor given up")
+                raise PortGone(
+                    f"{self.what}: {self.port} vanished. Check cable, hub and power."
+                ) from gone
 
-    def _clear(self) -> None:
+    def _clear(self, waits: bool) -> None:
         """An empty line, whatever the last request left behind when it was broken off."""
-        self._driver.port_handler.is_using = False
-        self._driver.port_handler.ser.reset_input_buffer()
+        handler = self._driver.port_handler
+        handler.is_using = False
+        left_s = self._lost_s + QUIET_S - time.monotonic()
+        if waits and left_s > 0:
+            time.sleep(left_s)
+        handler.ser.reset_input_buffer()
 
 
 def _driver(port: str) -> Any:

@@ -27,7 +27,7 @@ LATE_FRAMES = 2.0  # older than so many of its own frames is late
 GONE_S = 1.0  # without a frame for so long, it is missing; and its device is opened anew
 FROZEN_S = 0.5  # the same pixels for so long
 MOVED_RAD = np.deg2rad(2.0)  # an arm that moved that far must show in a picture
-TELL_S = 0.5  # what is wrong for so long is said
+TELL_S = 0.5  # what is wrong for about so long is said
 
 
 @dataclass(frozen=True)
@@ -203,24 +203,29 @@ class Camera:
 
 
 class _News:
-    """Says what is wrong with a camera once it lasts, and when it is well again."""
+    """Says what is wrong with a camera once it lasts, and when it is well again.
+
+    A camera that is too slow is late at most ticks and well at some: ill time counts in full,
+    well time by half, up to `TELL_S`.
+    """
 
     def __init__(self, who: str, say: Callable[[str], None]):
         self._who, self._say = who, say
-        self._now: Health = "ok"
-        self._since_s, self._said = 0.0, "ok"
+        self._ill_s = self._heard_s = 0.0
+        self._said: Health = "ok"
 
     def hear(self, health: Health, trouble: str, now_s: float) -> None:
-        if health != self._now:
-            self._now, self._since_s = health, now_s
-        if health == self._said or now_s - self._since_s < TELL_S:
-            return
-        self._said = health
-        if health == "ok":
-            self._say(f"{self._who} is well again.")
-        else:
+        passed_s = min(now_s - self._heard_s, 0.1)
+        self._heard_s = now_s
+        change_s = passed_s if health != "ok" else -passed_s / 2
+        self._ill_s = float(np.clip(self._ill_s + change_s, 0, TELL_S))
+        if self._ill_s == TELL_S and health not in ("ok", self._said):
+            self._said = health
             told = f" {trouble}" if trouble and health == "missing" else ""
             self._say(f"{self._who}: {_WORDS[health]}{told}")
+        elif self._ill_s == 0 and self._said != "ok":
+            self._said = "ok"
+            self._say(f"{self._who} is well again.")
 
 
 _WORDS: dict[Health, str] = {

@@ -32,7 +32,7 @@ class Leader(Unasking):
         self.calibration = load_calibration(path)
         self.bus = ServoBus(cfg.port, f"leader {cfg.id!r}", retries=retries)
         advice = "The follower holds. Check the leader's cable and power."
-        self.joints = Joints(self.bus, self.calibration, advice)
+        self.joints = Joints(self.bus, self.calibration, advice, feels=False)
 
     def __enter__(self) -> Leader:
         self.connect()

@@ -113,7 +113,7 @@ class Link:
 
     def _answers(self) -> bool:
         try:
-            self.bus.read_all("Present_Position")
+            self.bus.present()
         except (PortGone, Silent):
             return False
         return True
@@ -122,7 +122,7 @@ class Link:
         """Whether there is a port to speak through; one that vanished may be back."""
         for _ in range(2):
             try:
-                self.bus.read_all("Present_Position")
+                self.bus.present()
                 return True
             except Silent:
                 return True  # the others must be let go all the same

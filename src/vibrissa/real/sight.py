@@ -29,14 +29,12 @@ def sampled(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 def exposure(sample: NDArray[np.uint8]) -> Health:
     """ "ok", "black" or "overexposed", by the brightness of what `sampled` gives."""
-    grey = sample.max(axis=2)
-    counts = np.bincount(grey.ravel(), minlength=256)
-    share = counts.cumsum() / grey.size
-    if share[DARKEST] > 0.99:
+    grey = sample.sum(axis=2, dtype=np.uint16) // 3
+    up_to = np.bincount(grey.ravel(), minlength=256).cumsum() / grey.size  # share of the pixels
+    if up_to[DARKEST] > 0.99:
         return "black"
-    darkest = np.bincount(sample.min(axis=2).ravel(), minlength=256).cumsum() / grey.size
-    washed_out = darkest[WASHED_OUT - 1] < 0.1
-    clipped = 1 - darkest[CLIPPED - 1] > CLIPPED_SHARE
+    washed_out = up_to[WASHED_OUT - 1] < 0.1
+    clipped = 1 - up_to[CLIPPED - 1] > CLIPPED_SHARE
     return "overexposed" if washed_out or clipped else "ok"
 
 

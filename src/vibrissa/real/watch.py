@@ -1,7 +1,6 @@
 """The watch over load, current, voltage and temperature: a line, then hold, then less torque.
 
-One register a tick, so that a tick stays cheap; at 30 Hz each is read six times a second. It
-steps in before a servo does so by itself, because a servo that trips lets its joint fall.
+It steps in before a servo does so by itself, because a servo that trips lets its joint fall.
 
 The limits follow Feetech's memory table for the STS series as it comes from the factory:
 a servo takes its own torque back above 80 % load for 2 s (registers 36 and 35), above 70 °C
@@ -10,6 +9,7 @@ a servo takes its own torque back above 80 % load for 2 s (registers 36 and 35),
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -49,11 +49,11 @@ BOUNDS = (
 )
 STATUS = "Status"
 FLAGS = {4: "too hot", 8: "too much current", 32: "overloaded"}  # bits that take its torque
-REGISTERS = (*(bound.register for bound in BOUNDS), STATUS)
+Key = tuple[str, int, int]  # register, joint, level: 1 warn, 2 hold, 3 stop
 
 
 class Watch:
-    """Looks at what the servos tell and keeps count. `register` is what to read at this tick.
+    """Looks at what the servos tell and keeps count.
 
     holding: targets are not to move. stop: why the arm must stop, empty while it need not.
     """
@@ -63,16 +63,11 @@ class Watch:
 
     def clear(self) -> None:
         """A new episode; what is still wrong will be seen again at once."""
-        self._turn = 0
-        self._since: dict[tuple[str, int, int], float] = {}
-        self._said: dict[tuple[str, int, int], float] = {}
+        self._since: dict[Key, float] = {}
+        self._said: dict[Key, float] = {}
         self._held: set[str] = set()
         self._weak: set[int] = set()
         self.stop = ""
-
-    @property
-    def register(self) -> str:
-        return REGISTERS[self._turn]
 
     @property
     def holding(self) -> bool:
@@ -85,38 +80,38 @@ class Watch:
             [WEAK if j in self._weak else 500 if j == GRIPPER else 1000 for j in range(len(JOINTS))]
         )
 
-    def look(self, values: NDArray[np.int64], now_s: float) -> list[str]:
-        """Judge this tick's register (6,); the lines that are to be said."""
-        register = self.register
-        self._turn = (self._turn + 1) % len(REGISTERS)
-        if register == STATUS:
-            return self._look_at_flags(values, now_s)
-        bound = next(bound for bound in BOUNDS if bound.register == register)
-        readings = np.abs(values) * bound.scale
-        said, held = [], False
-        for joint, reading in enumerate(readings):
-            level = self._level(bound, joint, float(reading), now_s)
-            if level == 0:
-                continue
+    def look(self, senses: Mapping[str, NDArray[np.int64]], now_s: float) -> list[str]:
+        """Judge what was felt at a tick, register → (6,); the lines that are to be said."""
+        said = [line for bound in BOUNDS for line in self._judge(bound, senses, now_s)]
+        return said + self._flags(senses[STATUS], now_s)
+
+    def _judge(
+        self, bound: Bound, senses: Mapping[str, NDArray[np.int64]], now_s: float
+    ) -> list[str]:
+        """One register: the joint that is worst off speaks for all of them."""
+        readings = np.abs(senses[bound.register]) * bound.scale
+        levels = [self._level(bound, j, float(r), now_s) for j, r in enumerate(readings)]
+        if bound.what in ("load", "current"):
             # A gripper is there to press, and has its own limits: half the torque.
-            if joint == GRIPPER and bound.what in ("load", "current"):
-                level = 1
-            told = f"{JOINTS[joint]} {bound.what} {reading:.3g} {bound.unit}"
-            held |= level >= 2
-            if level == 3:
-                self._weak.add(joint)
-                self.stop = f"stopped: {told}. It holds with less torque; support it, let it rest."
-            elif self._due((bound.register, joint, level), now_s):
-                said.append(f"{told}: {_ADVICE[bound.what]}" if level == 1 else f"holds: {told}")
-        if bound.register in self._held and not held:
+            levels[GRIPPER] = min(levels[GRIPPER], 1)
+        level = max(levels)
+        joint = max(range(len(JOINTS)), key=lambda j: (levels[j], bound.sign * readings[j]))
+        told = f"{JOINTS[joint]} {bound.what} {readings[joint]:.3g} {bound.unit}"
+        said = []
+        if level == 3:
+            self._weak |= {j for j, its in enumerate(levels) if its == 3}
+            self.stop = f"stopped: {told}. It holds with less torque; support it, let it rest."
+        elif level and self._due((bound.register, -1 if bound.sign < 0 else joint, level), now_s):
+            said.append(f"{told}: {_ADVICE[bound.what]}" if level == 1 else f"holds: {told}")
+        if bound.register in self._held and level < 2:
             said.append(f"goes on: {bound.what} is well again")
-        self._held = self._held - {bound.register} | ({bound.register} if held else set())
+        self._held = self._held - {bound.register} | ({bound.register} if level >= 2 else set())
         return said
 
-    def _look_at_flags(self, values: NDArray[np.int64], now_s: float) -> list[str]:
+    def _flags(self, status: NDArray[np.int64], now_s: float) -> list[str]:
         """A servo that took its own torque stops everything; a gripper only grips less."""
         said = []
-        for joint, flags in enumerate(map(int, values)):
+        for joint, flags in enumerate(map(int, status)):
             told = " and ".join(word for bit, word in FLAGS.items() if flags & bit)
             if not told:
                 continue
@@ -140,7 +135,7 @@ class Watch:
                 highest = level
         return highest
 
-    def _due(self, key: tuple[str, int, int], now_s: float) -> bool:
+    def _due(self, key: Key, now_s: float) -> bool:
         if now_s - self._said.get(key, -np.inf) < AGAIN_S:
             return False
         self._said[key] = now_s
