@@ -116,3 +116,30 @@ def test_a_servo_at_another_baud_rate_hears_nothing() -> None:
     assert ask(on, 1, PING) == []
     on.baud = frozenset({4})
     assert ask(on, 1, PING) == [framed(1, 0, b"")]
+
+
+@settings(deadline=None)
+@given(st.lists(st.one_of(packets, st.binary(max_size=30)), max_size=20))
+def test_whatever_is_said_on_the_wire_the_bus_goes_on(said) -> None:
+    on = bus()
+    for words in said:
+        stream = words if isinstance(words, bytes) else framed(*words)
+        for packet in split(bytearray(stream)):
+            for answer in on.answer(packet):
+                assert list(split(bytearray(answer.data))) or answer.data
+        for servo in on.servos:
+            servo.beat(0.1, 0.0, 0.0, 0.0025)
+
+
+@settings(deadline=None)
+@given(
+    st.sampled_from([READ, WRITE, REG_WRITE, ACTION, RESET, SYNC_READ, SYNC_WRITE]),
+    st.integers(0, 254),
+    st.lists(st.integers(0, 255), max_size=12),
+)
+def test_no_parameters_are_too_strange(instruction, id, parameters) -> None:
+    on = bus()
+    for _ in range(2):
+        ask(on, id, instruction, *parameters)
+        for servo in on.servos:
+            servo.beat(0.1, 0.0, 0.0, 0.0025)

@@ -167,6 +167,16 @@ def test_a_plug_that_is_pulled_takes_torque_and_sram(body) -> None:
     assert seen(elbow, "P_Coefficient") == 16
 
 
+def test_a_brown_out_is_a_restart(body) -> None:
+    body.volts = 3.0
+    body.advance(0.1)
+    assert not any(servo.powered for servo in body.servos)
+    body.volts = 12.0
+    body.advance(0.1)
+    assert all(servo.powered for servo in body.servos)
+    assert [seen(servo, "Torque_Enable") for servo in body.servos] == [0] * 6
+
+
 def test_turns_are_counted_only_where_phase_says_so(body) -> None:
     roll = body.servos[ROLL]
     assert seen(roll, "Phase") & 0x10 == 0

@@ -65,7 +65,7 @@ def split(waiting: bytearray) -> Iterator[Packet]:
 
 
 class Bus:
-    """Servos on one wire; one that is not plugged in neither hears nor speaks.
+    """Servos on one wire; one without power neither hears nor speaks.
 
     told(servo, register names): called after every write that a servo took. `baud` is set by who
     knows how fast the other side speaks.
@@ -97,7 +97,7 @@ class Bus:
         there = [
             servo
             for servo in self.servos
-            if servo.plugged
+            if servo.powered
             and servo.joint not in self.deaf
             and servo.memory["Baud_Rate"] in self.baud
         ]
@@ -109,7 +109,9 @@ class Bus:
         """What one servo does about one instruction."""
         kind, given, id = packet.instruction, packet.parameters, servo.id
         data = b""
-        if kind == READ and len(given) == 2:
+        if kind == READ:
+            if len(given) != 2 or given[1] > LONGEST:
+                return None
             data = servo.read(given[0], given[1])
         elif kind == WRITE and len(given) > 1:
             self._write(servo, given[0], given[1:])
@@ -131,7 +133,7 @@ class Bus:
 
     def _sync_read(self, given: bytes) -> list[Answer]:
         """Each servo that was asked, in that order; one that is not there is a gap."""
-        if len(given) < 3:
+        if len(given) < 3 or given[1] > LONGEST:
             return []
         answers: list[Answer] = []
         for id in given[2:]:

@@ -23,6 +23,7 @@ VOLTAGE, SENSOR, HEAT, CURRENT, ANGLE, OVERLOAD = 1, 2, 4, 8, 16, 32
 A_A_UNIT = 0.0065  # Present_Current, Protection_Current
 FIRST_PRESENT = 56  # from this address on, registers say what is
 WHOLE_TURNS = 0x10  # of Phase: positions go on past a turn
+LEAST_V = 3.3  # of its processor, with the regulator's own need
 MIDDLE = 128  # written to Torque_Enable: the present position becomes 2048
 
 
@@ -108,13 +109,20 @@ class Servo:
         self.changed()
 
     def plug(self, plugged: bool) -> None:
-        """Into the chain, or out of it; what was written to SRAM is gone after that."""
-        if plugged and not self.plugged:
-            self.power_on()
-        if not plugged:
-            self.memory["Torque_Enable"] = 0
-            self.changed()
+        """Into the chain, or out of it."""
         self.plugged = plugged
+        self.supply(self.motor.volts)
+
+    def supply(self, volts: float) -> None:
+        """What the chain has to give; below `LEAST_V` it starts afresh, its SRAM forgotten."""
+        was, self.volts = self.powered, volts if self.plugged else 0.0
+        if was != self.powered:
+            self.power_on()
+
+    @property
+    def powered(self) -> bool:
+        """Whether it can hear and speak."""
+        return self.volts >= LEAST_V
 
     # What the bus does to it.
 
@@ -199,7 +207,7 @@ class Servo:
         self._angle, self._speed = angle_rad, speed
         here = self.ticks(angle_rad)
         self._feel(torque_nm, dt)
-        if not self._on or not self.volts or self._cut():
+        if not self._on or self._cut():
             self._point, self._pace, self._sum = here, 0.0, 0.0
             return Drive(angle_rad, 0.0, 0.0, 0.0, 0.0, self.motor.gear_drag)
         if self._mode == 1:

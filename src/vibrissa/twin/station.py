@@ -81,6 +81,11 @@ class Station:
         self._thread.join()
         self.port.close()
 
+    @property
+    def alive(self) -> bool:
+        """Whether somebody still serves here."""
+        return self._thread.is_alive()
+
     def fault(self, fault: BusFault) -> None:
         """It happens, `at_s` from now."""
         with self.lock:

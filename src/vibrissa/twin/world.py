@@ -187,7 +187,7 @@ def supply(servos: Sequence[Servo], volts: float) -> None:
     """The supply's voltage at the plugs: what all draw together is lost in the cable."""
     sag = STS3215.cable_ohm * sum(servo.amps for servo in servos)
     for servo in servos:
-        servo.volts = max(0.0, volts - sag) if servo.plugged else 0.0
+        servo.supply(max(0.0, volts - sag))
 
 
 def _model(scene: SceneCfg) -> mujoco.MjModel:

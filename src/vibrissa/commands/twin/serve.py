@@ -16,12 +16,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from vibrissa.commands.twin import folder_of
-from vibrissa.core.errors import UsageError
+from vibrissa.core.errors import ArmFault, UsageError
 
 if TYPE_CHECKING:
     from vibrissa.sim.scene import SceneCfg
     from vibrissa.twin.cameras import Views
 
+LOOK_S = 1.0
 SWITCH_S = 0.0005  # a thread that computes lets the one that answers go first
 
 
@@ -68,7 +69,10 @@ def run(cfg: Config) -> int:
     told = TwinCfg(cfg.seed, cfg.servos, cfg.camera_port, cfg.fps, cfg.log)
     with Twin(folder_of(cfg.dir), scene, told, views=_views(cfg, scene)) as twin:
         print(twin.told(), flush=True)
-        stop.wait()
+        while not stop.wait(LOOK_S):
+            dead = [name for name, station in twin.stations.items() if not station.alive]
+            if dead:
+                raise ArmFault(f"the twin's {dead[0]} is served no more; why is told above.")
     return 0
 
 
