@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from data import recordings
-from stock import TINY_ACT, finish, start
+from stock import TINY_ACT, Tool
 
 from vibrissa.core.contract import CameraSpec
 from vibrissa.data.dataset import open_dataset
@@ -60,7 +60,7 @@ def test_statistics_are_those_of_the_rows(recorded: Path) -> None:
 def test_unmodified_tools_list_it_and_train_two_steps(recorded: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
     policy = [f"--policy.{name}={value}" for name, value in TINY_ACT.items()]
-    train = start(
+    train = Tool(
         "lerobot-train",
         "--dataset.repo_id=local/set",
         f"--dataset.root={recorded}",
@@ -70,13 +70,13 @@ def test_unmodified_tools_list_it_and_train_two_steps(recorded: Path, tmp_path: 
         *("--steps=2", "--batch_size=2", "--num_workers=0", "--save_freq=2", "--log_freq=1"),
         "--wandb.enable=false",
     )
-    edit = start(
+    edit = Tool(
         "lerobot-edit-dataset",
         "--repo_id=local/set",
         f"--root={recorded}",
         "--operation.type=info",
     )
-    trained, listed = finish(train), finish(edit)
+    trained, listed = train.finish(), edit.finish()
     assert "step:2 " in trained
     assert "loss:nan" not in trained
     assert list(out.glob("checkpoints/000002/pretrained_model/model.safetensors"))

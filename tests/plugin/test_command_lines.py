@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
-from stock import TINY_ACT, finish, start
+from stock import run, save_tiny_act
 
 from vibrissa.commands.record import Config as RecordConfig
 from vibrissa.commands.record import record
@@ -19,11 +18,7 @@ SIZE = ("64", "48")
 
 @pytest.fixture(scope="module")
 def checkpoint(opengl: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What stock LeRobot makes of our dataset: an untrained tiny ACT with its processors."""
-    from lerobot.datasets.lerobot_dataset import LeRobotDatasetMetadata
-    from lerobot.policies.act.configuration_act import ACTConfig
-    from lerobot.policies.factory import make_policy, make_pre_post_processors
-
+    """What stock LeRobot makes of our dataset."""
     folder = tmp_path_factory.mktemp("checkpoint")
     record(
         RecordConfig(
@@ -36,31 +31,21 @@ def checkpoint(opengl: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
             keep_failures=True,
         )
     )
-    meta = LeRobotDatasetMetadata("local/set", root=folder / "set")
-    settings: dict[str, Any] = {k: json.loads(v) for k, v in TINY_ACT.items() if v[0] not in "ac"}
-    config = ACTConfig(device="cpu", **settings)
-    policy = make_policy(config, ds_meta=meta)
-    policy.save_pretrained(folder / "model")
-    stats: Any = meta.stats
-    for processor in make_pre_post_processors(config, dataset_stats=stats):
-        processor.save_pretrained(folder / "model")
-    return folder / "model"
+    return save_tiny_act(folder / "set", folder / "model")
 
 
 @pytest.mark.timeout(280)
 def test_lerobot_eval_judges_a_checkpoint_on_our_task(checkpoint: Path, tmp_path: Path) -> None:
-    told = finish(
-        start(
-            "lerobot-eval",
-            f"--policy.path={checkpoint}",
-            "--policy.device=cpu",
-            "--env.type=vibrissa",
-            "--env.task=lift",
-            f"--env.observation_width={SIZE[0]}",
-            f"--env.observation_height={SIZE[1]}",
-            *("--eval.n_episodes=2", "--eval.batch_size=2", "--eval.use_async_envs=false"),
-            f"--output_dir={tmp_path / 'judged'}",
-        )
+    told = run(
+        "lerobot-eval",
+        f"--policy.path={checkpoint}",
+        "--policy.device=cpu",
+        "--env.type=vibrissa",
+        "--env.task=lift",
+        f"--env.observation_width={SIZE[0]}",
+        f"--env.observation_height={SIZE[1]}",
+        *("--eval.n_episodes=2", "--eval.batch_size=2", "--eval.use_async_envs=false"),
+        f"--output_dir={tmp_path / 'judged'}",
     )
     assert "End of eval" in told
     (task,) = json.loads((tmp_path / "judged" / "eval_info.json").read_text())["per_task"]
@@ -72,16 +57,14 @@ def test_lerobot_eval_judges_a_checkpoint_on_our_task(checkpoint: Path, tmp_path
 def test_lerobot_records_and_replays_on_the_simulated_arm(opengl: None, tmp_path: Path) -> None:
     robot = ("--robot.type=vibrissa_sim", "--robot.views=[wrist]", *_sizes("--robot"))
     where = ("--dataset.repo_id=local/wave", f"--dataset.root={tmp_path / 'wave'}")
-    finish(
-        start(
-            "lerobot-record",
-            *robot,
-            "--teleop.type=vibrissa_wave",
-            *where,
-            "--dataset.single_task=Wave",
-            *("--dataset.num_episodes=2", "--dataset.episode_time_s=1"),
-            *("--dataset.reset_time_s=0", "--dataset.push_to_hub=false", "--play_sounds=false"),
-        )
+    run(
+        "lerobot-record",
+        *robot,
+        "--teleop.type=vibrissa_wave",
+        *where,
+        "--dataset.single_task=Wave",
+        *("--dataset.num_episodes=2", "--dataset.episode_time_s=1"),
+        *("--dataset.reset_time_s=0", "--dataset.push_to_hub=false", "--play_sounds=false"),
     )
     dataset = open_dataset(tmp_path / "wave")
     assert len(dataset.episodes) == 2
@@ -90,8 +73,7 @@ def test_lerobot_records_and_replays_on_the_simulated_arm(opengl: None, tmp_path
     assert np.ptp(episode["observation.state"][:, 0]) > 1, "the arm never moved"
     (shot,) = dataset.pictures("observation.images.wrist", 0, [0])
     assert shot.std() > 5
-    replayed = start("lerobot-replay", *robot, *where, "--dataset.episode=0", "--play_sounds=false")
-    finish(replayed)
+    run("lerobot-replay", *robot, *where, "--dataset.episode=0", "--play_sounds=false")
 
 
 def _sizes(of: str) -> tuple[str, str]:
