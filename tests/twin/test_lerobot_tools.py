@@ -11,6 +11,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from lerobot.robots import make_robot_from_config
+from lerobot.teleoperators import make_teleoperator_from_config
+from lerobot_robot_vibrissa import VibrissaLeaderConfig, VibrissaTwinConfig
 from stock import Tool, run, save_tiny_act
 
 from vibrissa.core.units import HIGH_RAD, JOINTS, LOW_RAD
@@ -134,6 +137,22 @@ def test_teleoperate_follows_the_leader(twin: Path) -> None:
     found = latency(twin / LOG, since_ns=began_ns)
     assert len(found.passages_s) > 20
     assert _torques(twin) == [False] * 6
+
+
+def test_the_plugin_finds_arms_and_cameras_by_the_rig_file(twin: Path) -> None:
+    robot: Any = make_robot_from_config(VibrissaTwinConfig(rig=twin / "rig.yaml"))
+    leader: Any = make_teleoperator_from_config(VibrissaLeaderConfig(rig=twin / "rig.yaml"))
+    leader.connect()
+    robot.connect()
+    try:
+        action = leader.get_action()
+        assert robot.send_action(action) == action
+        seen = robot.get_observation()
+        assert set(seen) == set(robot.observation_features) == {*action, *CAMERAS}
+        assert all(read_number(seen[camera]) is not None for camera in CAMERAS)
+    finally:
+        robot.disconnect()
+        leader.disconnect()
 
 
 def test_record_writes_what_was_seen_and_done(recorded: Path) -> None:
