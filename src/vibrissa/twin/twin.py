@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import sys
 import threading
 import time
 from contextlib import ExitStack
@@ -39,6 +40,9 @@ from vibrissa.twin.station import Clock, Station, StoodStill
 from vibrissa.twin.world import CarriedBody, SimulatedBody
 
 LOCK = "lock"
+# Python lets a thread compute for 5 ms while another one, which would answer, waits: a driver in a
+# busy loop in this very process would hear of nothing.
+SWITCH_S = 0.0005
 REST_S = 2.0  # a limp arm falls before anybody sees it
 
 
@@ -85,6 +89,8 @@ class Twin:
     def __enter__(self) -> Twin:
         with ExitStack() as opened:
             self._claim(opened)
+            opened.callback(sys.setswitchinterval, sys.getswitchinterval())
+            sys.setswitchinterval(SWITCH_S)
             for arm in ARMS:
                 (self.folder / arm).unlink(missing_ok=True)  # of one that was killed
                 self.calibrated[arm] = write_calibration(self.folder, arm, self.servos[arm])

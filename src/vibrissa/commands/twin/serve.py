@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 import threading
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
     from vibrissa.twin.cameras import Views
 
 LOOK_S = 1.0
-SWITCH_S = 0.0005  # a thread that computes lets the one that answers go first
 
 
 @dataclass(frozen=True)
@@ -62,7 +60,6 @@ def run(cfg: Config) -> int:
     stop = threading.Event()
     for sign in (signal.SIGINT, signal.SIGTERM):
         signal.signal(sign, lambda *_: stop.set())
-    sys.setswitchinterval(SWITCH_S)
     # Nothing of an arm is worth waiting for many cores; drivers under test need them more.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     scene = make_scene(cfg.task, camera_size=cfg.camera_size)
