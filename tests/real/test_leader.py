@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from vibrissa.core.protocols import Pilot
@@ -15,7 +16,8 @@ def leader(rig):
 
 
 def test_it_says_where_it_stands_and_is_not_held(leader, twin) -> None:
-    assert leader.read()[2] == pytest.approx(1.0, abs=0.02)
+    here = twin.stations["leader"].body.angles
+    np.testing.assert_allclose(leader.read(), here, atol=0.02)
     servos = twin.stations["leader"].bus.servos
     assert not any(servo.memory["Torque_Enable"] for servo in servos)
 

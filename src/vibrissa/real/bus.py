@@ -26,7 +26,9 @@ MODEL = "sts3215"
 BROKEN_S = 0.1
 QUIET_S = 0.1  # after a lost answer, how late it may still come
 PRESENT, SENSES = 56, 15  # the registers from Present_Position to Present_Current
-SALTS = 12  # by so many bytes a question may be longer than it need be
+SALTS = 8  # by fewer bytes than that a question is longer than it need be
+LONGEST = 64  # more than any answer's data
+IDS = range(1, len(JOINTS) + 1)
 POLL_S = 0.002  # the driver looks for bytes that often; by itself it would spin a whole core
 
 
@@ -48,7 +50,7 @@ class ServoBus:
         self.port, self.what, self._retries = port, what, retries
         self._driver: Any = None
         self.trouble = 0  # requests that had to be asked again
-        self._salt, self._lost_s = 0, -np.inf
+        self._salt, self._lost_s = 0, float("-inf")
 
     @property
     def is_open(self) -> bool:
@@ -78,11 +80,14 @@ class ServoBus:
         except (OSError, termios.error):  # a port that vanished need not be closed
             self._driver.port_handler.is_open = False
 
-    def ping(self, joint: str, *, retries: int | None = None) -> int | None:
-        """The model number of a servo, None where nobody answers."""
+    def ping(self, joint: str, *, quick: bool = False) -> int | None:
+        """The model number of a servo, None where nobody answers.
+
+        quick: it is asked once and nobody waits; whether it lives is sure, its model is not.
+        """
         ask = lambda: self._synced("Model_Number", [joint])  # noqa: E731
         try:
-            return int(self._ask(ask, joint, retries, waits=False)[joint])
+            return int(self._ask(ask, joint, 0 if quick else None, waits=not quick)[joint])
         except Silent:
             return None
 
@@ -108,11 +113,10 @@ class ServoBus:
     def present(self, length: int = SENSES) -> NDArray[np.uint8]:
         """What all six sense now: `length` bytes (6, length) from Present_Position on.
 
-        For the loop: nobody waits for the line to fall silent here. Instead every question after
-        a lost one asks for a byte more than the last, so that a late answer is too short for it.
+        For the loop: nobody waits for the line to fall silent here. Instead each question asks
+        for another number of bytes than the last ones, and answers of another length are old.
         """
-        if self._salt and time.monotonic() - self._lost_s > QUIET_S:
-            self._salt = 0
+        self._salt = (self._salt + 1) % SALTS
         return self._ask(lambda: self._sensed(length), "positions", waits=False)
 
     def write_all(self, register: str, values: NDArray[np.integer]) -> None:
@@ -122,8 +126,9 @@ class ServoBus:
         self._ask(ask, register, waits=False)
 
     def silent(self) -> list[str]:
-        """The joints whose servos do not answer now, asked once: 50 ms for each that is silent."""
-        return [name for name in JOINTS if self.ping(name, retries=0) is None]
+        """The joints whose servos do not answer now, asked twice: 0.1 s for each that is silent."""
+        lost = [name for name in JOINTS if self.ping(name, quick=True) is None]
+        return [name for name in lost if self.ping(name, quick=True) is None]
 
     def torque_off(self) -> list[str]:
         """Take the torque servo by servo, whoever is silent; the troubles met, none if all well."""
@@ -145,16 +150,21 @@ class ServoBus:
 
     def _sensed(self, length: int) -> NDArray[np.uint8]:
         """The driver hands out four bytes at most; the reader beneath it has them all."""
-        reader = self._driver.sync_reader
+        reader, packets = self._driver.sync_reader, self._driver.packet_handler
+        asked = length + self._salt
         reader.clearParam()
-        reader.start_address, reader.data_length = PRESENT, length + self._salt
-        for number in range(1, len(JOINTS) + 1):
-            reader.addParam(number)
-        result = reader.txRxPacket()
+        reader.start_address, reader.data_length = PRESENT, asked
+        for id in IDS:
+            reader.addParam(id)
+        result = reader.txPacket()
+        rows = []
+        for id in IDS:
+            data: list[int] = []
+            while result == 0 and len(data) != asked + 1:  # what follows the data is the checksum
+                data, result, _ = packets.readRx(self._driver.port_handler, id, LONGEST)
+            rows.append(data[:length])
         if result != 0:
-            raise ConnectionError(self._driver.packet_handler.getTxRxResult(result))
-        self._require_whole()
-        rows = [list(reader.data_dict[n][:length]) for n in range(1, len(JOINTS) + 1)]
+            raise ConnectionError(packets.getTxRxResult(result))
         return np.array(rows, np.uint8)
 
     def _require_whole(self) -> None:
@@ -189,7 +199,7 @@ class ServoBus:
             except ConnectionError as lost:
                 tries += 1
                 self.trouble, self._lost_s = self.trouble + 1, time.monotonic()
-                self._salt = min(self._salt + 1, SALTS)
+                self._salt = (self._salt + 1) % SALTS
                 if tries > most and (retries == 0 or self._lost_s - began_s > BROKEN_S):
                     raise Silent(
                         f"{self.what}: no answer ({what}). Check the cable and the power."

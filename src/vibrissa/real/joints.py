@@ -70,7 +70,7 @@ class Joints:
             found = self._bus.present(self._length)
         except Silent as silent:
             names = self._bus.silent()
-            who = f"no answer from {', '.join(names)}" if names else "answers get lost"
+            who = f"no answer from {', '.join(names)}" if names else "answers get lost or come late"
             raise ArmFault(f"{self._bus.what}: {who}. {self._advice}") from silent
         if self._length >= SENSES:
             self.senses = {name: _word(found, *where) for name, where in _WORDS.items()}

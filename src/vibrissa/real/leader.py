@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable
 from types import TracebackType
 
 import numpy as np
@@ -14,7 +16,7 @@ from vibrissa.real.bus import ServoBus
 from vibrissa.real.calibration import default_path, load_calibration
 from vibrissa.real.greet import greet
 from vibrissa.real.joints import Joints
-from vibrissa.real.leaving import at_exit
+from vibrissa.real.link import wait_for
 from vibrissa.real.rig import LeaderCfg
 
 
@@ -25,9 +27,12 @@ class Leader(Unasking):
     instant in which they are asked for; nothing is smoothed and nothing is kept.
     """
 
-    def __init__(self, cfg: LeaderCfg, *, retries: int = 2):
+    def __init__(
+        self, cfg: LeaderCfg, *, retries: int = 2, say: Callable[[str], None] | None = None
+    ):
         if cfg.kind != "so101":
             raise ContractError(f"a leader of kind {cfg.kind!r} is no arm: so101.")
+        self._say = say or (lambda line: print(line, file=sys.stderr, flush=True))
         path = cfg.calibration or default_path(cfg.id, leader=True)
         self.calibration = load_calibration(path)
         self.bus = ServoBus(cfg.port, f"leader {cfg.id!r}", retries=retries)
@@ -45,7 +50,6 @@ class Leader(Unasking):
 
     def connect(self) -> None:
         """Open, check, and let go. Raises ArmFault, one line that says what to do."""
-        self._forget = at_exit(self.close)
         try:
             self.bus.open()
             greet(self.bus, self.calibration)
@@ -61,9 +65,12 @@ class Leader(Unasking):
         return self.joints.rad()
 
     def reset(self, seed: int) -> None:
-        """Nothing of an episode is kept; a port that vanished may be there again."""
-        if not self.bus.is_open:
-            self.connect()
+        """Nothing of an episode is kept; one that vanished is waited for, as the follower is."""
+        try:
+            self.read()
+        except ArmFault:
+            self.close()
+            wait_for(self.connect, say=self._say)
 
     def decide(self, observation: Observation) -> Decision:
         return Decision(self.read(), "human")
@@ -71,4 +78,3 @@ class Leader(Unasking):
     def close(self) -> None:
         """Let the port go; never raises."""
         self.bus.close()
-        self._forget()

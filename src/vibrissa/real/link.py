@@ -59,20 +59,7 @@ class Link:
         if self.bus.is_open and self._answers():
             self.hold_on()
             return
-        until_s, told = self._now() + COME_BACK_S, False
-        while True:
-            try:
-                self.bus.close()
-                self.open()
-                self.hold_on()
-                return
-            except ArmFault as fault:
-                if self._now() > until_s:
-                    raise
-                if not told:
-                    self._say(f"waiting {COME_BACK_S:.0f} s for it to come back: {fault}")
-                told = True
-                self._sleep(TRY_S)
+        wait_for(self._again, say=self._say, now=self._now, sleep=self._sleep)
 
     def aim(self, rad: NDArray[np.float32]) -> None:
         """Set the servos' goals (6,)."""
@@ -111,6 +98,11 @@ class Link:
         except Silent:
             return True
 
+    def _again(self) -> None:
+        self.bus.close()
+        self.open()
+        self.hold_on()
+
     def _answers(self) -> bool:
         try:
             self.bus.present()
@@ -139,3 +131,24 @@ class Link:
             f"{self.what}: {self.bus.port} is gone, so its torque is still on. Hold the arm and "
             "switch its power off."
         )
+
+
+def wait_for(
+    again: Callable[[], None],
+    *,
+    say: Callable[[str], None],
+    now: Callable[[], float] = time.perf_counter,
+    sleep: Callable[[float], None] = time.sleep,
+) -> None:
+    """Try `again` for `COME_BACK_S` until it raises no ArmFault; the last one goes up."""
+    until_s, told = now() + COME_BACK_S, False
+    while True:
+        try:
+            return again()
+        except ArmFault as fault:
+            if now() > until_s:
+                raise
+            if not told:
+                say(f"waiting {COME_BACK_S:.0f} s for it to come back: {fault}")
+            told = True
+            sleep(TRY_S)
