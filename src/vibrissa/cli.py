@@ -21,7 +21,8 @@ from vibrissa.core.errors import UsageError, VibrissaError
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "demo": ("vibrissa.commands.demo", "from nothing to a judged policy and a report, in minutes"),
-    "record": ("vibrissa.commands.record", "record demonstrations as a LeRobot dataset"),
+    "record": ("vibrissa.commands.record", "record demonstrations on a real or simulated arm"),
+    "teleop": ("vibrissa.commands.teleop", "lead an arm by hand, and record nothing"),
     "train": ("vibrissa.commands.train", "train a recipe on a dataset"),
     "eval": ("vibrissa.commands.eval", "judge a checkpoint, or the expert, zero, random pilot"),
     "deploy": ("vibrissa.commands.deploy", "let a checkpoint drive an arm: real, twin, simulated"),

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from vibrissa import cli
-from vibrissa.commands import record
+from vibrissa.commands import record, scripted
 from vibrissa.core.units import to_rad
 from vibrissa.data.dataset import open_dataset
 from vibrissa.data.features import ACTION, PRIVILEGED, STATE
@@ -91,7 +91,7 @@ def test_failures_can_be_kept(tmp_path: Path) -> None:
 
 
 def test_a_pilot_that_never_succeeds_is_given_up(tmp_path: Path, capsys, monkeypatch) -> None:
-    monkeypatch.setattr(record, "SPARE_ATTEMPTS", 1)
+    monkeypatch.setattr(scripted, "SPARE_ATTEMPTS", 1)
     out = tmp_path / "set"
     argv = ["record", "--out", str(out), "--pilot", "zero", "--task", "lift", "--episodes", "1"]
     assert cli.main(argv) == 1

@@ -66,7 +66,7 @@ class _Desk:
         self.lines: list[str] = []
         self.announced: list[tuple] = []
         self.mended = 0
-        task = HumanTask("Do it", seconds=SECONDS, rate_hz=RATE_HZ, keys=self.keys)
+        task = HumanTask("Do it", seconds=SECONDS, rate_hz=RATE_HZ, keys=self.keys, deaf_s=0)
         self.tape = _Kept(task)
         pause = Interlude(seconds=reset_s, rate_hz=RATE_HZ, keys=self.keys, deaf_s=0.1)
         self.session = Session(
@@ -189,7 +189,7 @@ def test_a_reconnection_that_fails_is_offered_again() -> None:
         if desk.mended == 1:
             raise ArmFault("still no port.")
 
-    desk.session._reconnect = mend
+    desk.session._mending._reconnect = mend
     tally = desk.run(1)
     assert (tally.saved, desk.mended) == (1, 2)
     assert tally.faults == ("no servo answers.", "still no port.")
@@ -238,3 +238,12 @@ def test_a_task_of_its_own_judges_and_measures_too() -> None:
     assert episode.outcome.success
     assert episode.outcome.measures == {"there": 2.0}
     assert task.failure_class("timeout") == "TIMEOUT"
+
+
+def test_what_is_pressed_as_an_episode_begins_belongs_to_the_last_one() -> None:
+    keys = ScriptedKeys(["right", "s", *[None] * 9, "f"])
+    task = HumanTask("Do it", seconds=2, rate_hz=RATE_HZ, keys=keys)
+    episode = run_episode(_Arm(), Zero(), task)
+    assert (episode.outcome.reason, episode.outcome.ticks) == ("failure", 11)
+    task = HumanTask("Do it", seconds=2, rate_hz=RATE_HZ, keys=ScriptedKeys(["esc"]))
+    assert run_episode(_Arm(), Zero(), task).outcome.reason == "aborted"

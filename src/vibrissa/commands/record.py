@@ -1,188 +1,147 @@
-"""Record demonstrations on the simulated arm as a LeRobot v3.0 dataset.
+"""Record demonstrations as a LeRobot v3.0 dataset, on a real arm, its twin or the simulated one.
 
-Every demonstration is kept until --episodes of them succeeded; each one is a seed of its own,
-counted up from --seeds. Ctrl-C leaves the finished episodes as a whole dataset.
+With --config, somebody leads the arm that the file names: → saves an episode, ← throws it away
+and does it again, s and f save it as a success or a failure, Esc stops. Every finished episode
+is whole on the disk at once. Without, the simulated arm's own expert demonstrates until
+--episodes succeeded, each one a seed of its own, counted up from --seeds.
 """
 
 from __future__ import annotations
 
 import json as json_
-import sys
-import time
-from contextlib import suppress
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vibrissa.core.errors import ArmFault, UsageError
+from vibrissa.commands.rigs import LEADERS, RIG_KEYS, Home, leader_of, rig_of
+from vibrissa.core.errors import UsageError
 
 if TYPE_CHECKING:
-    from vibrissa.core.contract import Contract
-    from vibrissa.core.protocols import Arm, Pilot, Task
-    from vibrissa.data.recorder import Recorder
-    from vibrissa.sim.scene import SceneCfg
+    from vibrissa.commands.recording import Sat
+    from vibrissa.commands.scripted import Scripted
 
-PILOTS = ("expert", "zero", "random")
-SPARE_ATTEMPTS = 20  # with as many failures again as episodes wanted, before it gives up
+# Options that say something only where a script demonstrates, or only at an arm that is led.
+SIMULATED_ONLY = ("seeds", "depth", "rig", "camera_size", "noise_rad", "start_noise_rad")
+SIMULATED_ONLY += ("randomise", "servo", "keep_failures")
+LED_ONLY = ("instruction", "seconds", "rate", "reset_seconds", "resume", "top_up", "recalibrated")
+LED_ONLY += ("home", "checkpoint", "replay", "operator", "light", "live", "live_file")
 
 
 @dataclass(frozen=True)
 class Config:
     out: Path
-    """The dataset's folder; it must not exist yet."""
-    pilot: str = "expert"
-    """Who drives: expert, zero or random."""
-    task: str = "pick-place"
-    """pick-place, lift, stack, line, or a file of your own such as my-task.yaml."""
+    """The dataset's folder; it must not exist yet, except with --resume or --top-up."""
+    config: Path | None = None
+    """A YAML file that names the hardware, and any of these options; a flag goes before it."""
+    pilot: str = ""
+    """Who drives: leader, keyboard, gamepad, replay, policy, zero; expert, random in simulation.
+    By default the file's leader, or the expert."""
+    instruction: str = ""
+    """What is done, in words; stored with every episode. The simulated task's own by default."""
     episodes: int = 50
     """How many episodes to keep."""
-    seeds: int = 0
-    """The first seed; each attempt takes the next one."""
+    seconds: float | None = None
+    """An episode's time limit; the simulated task's own by default, or 30."""
+    rate: float | None = None
+    """Ticks a second; the simulated task's own by default, or 30."""
+    reset_seconds: float | None = None
+    """The pause before every episode, in which the arm is led on; any key ends it. 0 for none;
+    by default 10, and none in simulation."""
+    resume: bool = False
+    """Go on with the dataset of --out, up to --episodes in all."""
+    top_up: int | None = None
+    """Go on with the dataset of --out, with so many episodes more."""
+    recalibrated: bool = False
+    """Go on although the arm has been calibrated again since, for calibrations that agree."""
+    home: Home | None = None
+    """How a real arm goes to the file's home_deg: none, direct, or staged (through the middle of
+    its joints). Where somebody leads it goes once, else before every episode."""
+    checkpoint: Path | None = None
+    """Of the policy pilot: a run folder, a checkpoint, or a pretrained_model folder."""
+    device: str = "auto"
+    """Of the policy pilot: cpu, cuda, cuda:1, mps."""
+    replay: Path | None = None
+    """Of the replay pilot: a dataset whose actions are played."""
+    replay_episode: int = 0
+    """Which of its episodes."""
+    operator: str = ""
+    """Who leads, noted with the session; the file's by default."""
+    light: str = ""
+    """What light there is, noted with the session; the file's by default."""
+    live: bool = False
+    """Show joints, cameras and their health in rerun's viewer."""
+    live_file: Path | None = None
+    """The same into a new file, such as view.rrd, for rerun's viewer."""
     cameras: tuple[str, ...] = ()
-    """Cameras to record, such as: overhead wrist. None by default."""
+    """Cameras to record, such as: overhead wrist. All of the file's by default, none in
+    simulation."""
+    task: str = ""
+    """In simulation: pick-place (the default), lift, stack, line, or a file of your own such as
+    my-task.yaml. On a real arm, a short name for what is done."""
+    seeds: int = 0
+    """In simulation: the first seed; each attempt takes the next one."""
     depth: tuple[str, ...] = ()
-    """Cameras to record with depth beside colours, each as <camera>_depth in metres."""
+    """In simulation: cameras to record with depth beside colours, each as <camera>_depth in
+    metres."""
     rig: str = ""
-    """Which cameras there are: rgb, or rgbd, whose overhead camera measures depth."""
+    """In simulation: which cameras there are: rgb, or rgbd, whose overhead camera measures
+    depth."""
     camera_size: tuple[int, int] | None = None
-    """Width and height of all pictures; the scene's own 640 480 by default."""
+    """In simulation: width and height of all pictures; the scene's own 640 480 by default."""
     noise_rad: float = 0.03
     """Noise on the expert's targets, so that demonstrations show how to come back."""
     start_noise_rad: float = 0.2
-    """How far each joint may start from home."""
+    """In simulation: how far each joint may start from home."""
     randomise: str = "none"
-    """What differs from one episode to the next: none, light or strong (docs/randomisation.md)."""
+    """In simulation, what differs from one episode to the next: none, light or strong
+    (docs/randomisation.md)."""
     servo: Path | None = None
-    """A servo profile of a real arm, from `vibrissa fit`; the standard servos by default."""
+    """In simulation: a servo profile of a real arm, from `vibrissa fit`."""
     keep_failures: bool = False
-    """Keep failed episodes too."""
+    """Keep the failed episodes of a script too."""
     json: bool = False
     """Print what was recorded as JSON."""
 
 
-@dataclass(frozen=True)
-class Recorded:
-    """What a recording came to."""
+def defaults(args: Sequence[str]) -> Config | None:
+    from vibrissa.commands.config_file import defaults_from
 
-    out: Path
-    episodes: int
-    frames: int
-    discarded: int
-    wall_s: float
-
-    def told(self) -> str:
-        left_out = f", {self.discarded} failed and left out" if self.discarded else ""
-        return (
-            f"{self.episodes} episodes, {self.frames} frames{left_out}, in {self.wall_s:.0f} s: "
-            f"{self.out}"
-        )
+    return defaults_from(Config, args, beside=RIG_KEYS)
 
 
 def run(cfg: Config) -> int:
     recorded = record(cfg)
-    if cfg.json:
-        print(json_.dumps({**recorded.__dict__, "out": str(recorded.out)}))
-    else:
-        print(recorded.told())
-    return 0
+    print(json_.dumps(recorded.to_dict()) if cfg.json else recorded.told())
+    return int(recorded.broken)
 
 
-def record(cfg: Config) -> Recorded:
+def record(cfg: Config) -> Scripted | Sat:
     """Record as `cfg` says.
 
     Raises a VibrissaError where nothing could be recorded; whatever else ends it, finished
     episodes are a whole dataset.
     """
-    from vibrissa.data.disk import require_absent
-    from vibrissa.sim.arm import SimArm
-    from vibrissa.sim.tasks import make_task
-    from vibrissa.sim.views import of_cameras
+    from vibrissa.commands.recording import OTHERS, record_at_arm
+    from vibrissa.commands.scripted import record_script, simulated
 
-    _check(cfg)
-    require_absent(cfg.out)
-    scene = _scene(cfg)
-    arm, task = (
-        SimArm(scene, cameras=of_cameras(scene, (*cfg.cameras, *cfg.depth))),
-        make_task(cfg.task, scene),
-    )
-    pilot = _pilot(cfg, scene, arm.contract)
-
-    from vibrissa.data.film import check_size
-    from vibrissa.data.recorder import Recorder, finished, successful
-
-    for camera in arm.contract.cameras:
-        check_size(camera)
-    began_s = time.monotonic()
-    recorder = Recorder(cfg.out, keep=finished if cfg.keep_failures else successful)
-    try:
-        with recorder:
-            _fill(recorder, cfg, arm, pilot, task)
-    except KeyboardInterrupt:
-        if recorder.kept:
-            print(f"\n{recorder.kept} finished episodes are in {cfg.out}", file=sys.stderr)
-        raise
-    wall_s = time.monotonic() - began_s
-    return Recorded(cfg.out, recorder.kept, recorder.frames, recorder.discarded, wall_s)
+    rig = rig_of(cfg.config, Config, cfg.cameras)
+    real = rig.arm.kind != "simulated"
+    who = cfg.pilot or leader_of(rig) or ("leader" if real else "expert")
+    cfg = replace(cfg, pilot=who)
+    if real:
+        _refuse(cfg, SIMULATED_ONLY, "a real arm")
+        return record_at_arm(cfg, rig, simulated=None)
+    if who in LEADERS or (who in OTHERS and who != "zero"):
+        return record_at_arm(cfg, rig, simulated=lambda: simulated(cfg))
+    _refuse(cfg, LED_ONLY, f"the {who} pilot in simulation")
+    return record_script(cfg)
 
 
-def _fill(recorder: Recorder, cfg: Config, arm: Arm, pilot: Pilot, task: Task) -> None:
-    """One seed after another until enough episodes are kept."""
-    from vibrissa.control.drive import run_episode
-    from vibrissa.show.progress import progress
-
-    most = 2 * cfg.episodes + SPARE_ATTEMPTS
-    with progress(f"recording {cfg.task}", cfg.episodes, "episodes") as tell:
-        for attempt in range(most):
-            with suppress(ArmFault):  # a seed the pilot cannot do; the recorder has counted it
-                run_episode(arm, pilot, task, [recorder], seed=cfg.seeds + attempt)
-            tell(recorder.kept, f"{recorder.discarded} failed" if recorder.discarded else "")
-            if recorder.kept == cfg.episodes:
-                return
-    raise UsageError(
-        f"{recorder.discarded} of {most} episodes of the {cfg.pilot} pilot failed. Keep failures "
-        "too with --keep-failures, or choose another pilot."
-    )
-
-
-def _check(cfg: Config) -> None:
-    """What can be said before anything is built."""
-    if cfg.pilot not in PILOTS:
-        raise UsageError(f"no pilot {cfg.pilot!r} for recording. There is: {', '.join(PILOTS)}.")
-    if cfg.episodes < 1:
-        raise UsageError(f"--episodes {cfg.episodes}: at least 1.")
-    if cfg.seeds < 0:
-        raise UsageError(f"--seeds {cfg.seeds}: at least 0.")
-    if cfg.camera_size is not None and not (cfg.cameras or cfg.depth):
-        raise UsageError("--camera-size without --cameras: name the cameras to record.")
-    for name in ("noise_rad", "start_noise_rad"):
-        if not 0 <= getattr(cfg, name) < 1:
-            flag = name.replace("_", "-")
-            raise UsageError(f"--{flag} {getattr(cfg, name)}: between 0 and 1 rad.")
-
-
-def _scene(cfg: Config) -> SceneCfg:
-    from vibrissa.sim import gl
-    from vibrissa.sim.profile import load_servo
-    from vibrissa.sim.randomise import preset
-    from vibrissa.sim.tasks import make_scene
-
-    if cfg.cameras or cfg.depth:
-        gl.require()
-    return make_scene(
-        cfg.task,
-        camera_size=cfg.camera_size,
-        rig=cfg.rig,
-        depth=cfg.depth,
-        start_noise_rad=cfg.start_noise_rad,
-        random=preset(cfg.randomise),
-        servo=load_servo(cfg.servo),
-    )
-
-
-def _pilot(cfg: Config, scene: SceneCfg, contract: Contract) -> Pilot:
-    from vibrissa.control.pilots import Random, Zero
-    from vibrissa.sim.expert import Expert
-
-    if cfg.pilot == "expert":
-        return Expert(scene, action_noise_rad=cfg.noise_rad)
-    return Zero() if cfg.pilot == "zero" else Random(contract)
+def _refuse(cfg: Config, names: Sequence[str], where: str) -> None:
+    """An option that would do nothing is told, not passed over."""
+    usual = {one.name: one.default for one in fields(Config)}
+    given = [name for name in names if getattr(cfg, name) != usual[name]]
+    if given:
+        flags = ", ".join(f"--{name.replace('_', '-')}" for name in given)
+        raise UsageError(f"{flags}: not for {where}.")

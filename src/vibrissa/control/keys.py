@@ -52,6 +52,8 @@ class ScriptedKeys:
 
 def split(keys: Keys, names: Container[str]) -> tuple[Keys, Keys]:
     """Two readers of one keyboard: one gets the keys of these names, the other all the rest."""
+    if isinstance(keys, NoKeys):
+        return keys, keys
     source = _Split(keys, names)
     return _Part(source, named=True), _Part(source, named=False)
 

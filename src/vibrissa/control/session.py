@@ -7,12 +7,15 @@ itself or by a key. One that Esc breaks off is "aborted": out of the set, and in
 
 from __future__ import annotations
 
+import math
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from vibrissa.control.keys import Keys, NoKeys
+from vibrissa.control.keys import Keys
+from vibrissa.control.mending import Mending
 from vibrissa.core.episode import Episode, Observation, Reason
 from vibrissa.core.errors import ArmFault
 from vibrissa.core.protocols import Observer, Task, Verdict
@@ -34,7 +37,7 @@ _VERDICTS: dict[Said, Verdict] = {
     "success": "success",
     "failure": "failure",
 }
-DEAF_S = 0.3  # a → pressed twice ends one episode, not the pause after it too
+DEAF_S = 0.3  # a → pressed twice ends one episode, not also whatever comes after it
 Judge = Callable[[Observation], Verdict | None]
 
 
@@ -54,16 +57,18 @@ class HumanTask:
         keys: Keys,
         name: str = "teleop",
         also: Judge | Task | None = None,
+        deaf_s: float = DEAF_S,
     ):
         self.name, self.instruction = name, instruction
         self.seconds, self.max_ticks = seconds, max(1, round(seconds * rate_hz))
         self.said: Said | None = None
-        self._keys = keys
+        self._keys = _Awake(keys, round(deaf_s * rate_hz))
         self._task = also if isinstance(also, Task) else None
         self._judge = also.judge if isinstance(also, Task) else also
 
     def reset(self) -> None:
         self.said = None
+        self._keys.reset()
         if self._task is not None:
             self._task.reset()
 
@@ -96,24 +101,65 @@ class Interlude:
     ) -> None:
         self.seconds, self.max_ticks = seconds, max(1, round(seconds * rate_hz))
         self.said: Said | None = None
-        self._deaf_ticks, self._keys = round(deaf_s * rate_hz), keys
+        self._keys = _Awake(keys, round(deaf_s * rate_hz))
 
     def reset(self) -> None:
-        self.said, self._ticks = None, 0
+        self.said = None
+        self._keys.reset()
 
     def judge(self, observation: Observation) -> Verdict | None:
         key = self._keys.poll()
-        self._ticks += 1
         if key == "esc":
             self.said = "stop"
             return "aborted"
-        return "timeout" if key is not None and self._ticks > self._deaf_ticks else None
+        return "timeout" if key is not None else None
 
     def failure_class(self, reason: Reason) -> str:
         return ""
 
     def measures(self) -> Mapping[str, float]:
         return {}
+
+
+class Freely:
+    """Lead the arm for as long as you like, or for `seconds`: only Esc ends it before."""
+
+    name, instruction = "teleop", "Lead the arm"
+
+    def __init__(self, *, rate_hz: float, keys: Keys, seconds: float = math.inf):
+        self.seconds, self._keys = seconds, keys
+        self.max_ticks = sys.maxsize if math.isinf(seconds) else max(1, round(seconds * rate_hz))
+        self.said: Said | None = None
+
+    def reset(self) -> None:
+        self.said = None
+
+    def judge(self, observation: Observation) -> Verdict | None:
+        if self._keys.poll() != "esc":
+            return None
+        self.said = "stop"
+        return "aborted"
+
+    def failure_class(self, reason: Reason) -> str:
+        return ""
+
+    def measures(self) -> Mapping[str, float]:
+        return {}
+
+
+class _Awake:
+    """Keys that count only after the first polls, but for Esc: one pressed twice is one."""
+
+    def __init__(self, keys: Keys, deaf: int):
+        self._keys, self._deaf, self._polls = keys, deaf, 0
+
+    def reset(self) -> None:
+        self._polls = 0
+
+    def poll(self) -> str | None:
+        key = self._keys.poll()
+        self._polls += 1
+        return key if key == "esc" or self._polls > self._deaf else None
 
 
 @dataclass(frozen=True)
@@ -167,11 +213,10 @@ class Session:
         sleep: Callable[[float], None] = time.sleep,
     ):
         self._play, self._task, self._observers = play, task, observers
-        self._keys, self._saved, self._tell = keys, saved, tell
-        self._interlude, self._reconnect = interlude, reconnect
-        self._pause = pause or play
-        self._announce, self._sleep = announce, sleep
-        self._faults: list[str] = []
+        self._saved, self._tell = saved, tell
+        self._interlude, self._pause = interlude, pause or play
+        self._announce = announce
+        self._mending = Mending(keys, reconnect, tell, sleep=sleep)
         self._again = self._attempts = 0
 
     def run(self, plan: Plan) -> Tally:
@@ -183,7 +228,7 @@ class Session:
                 if not self._attempt(plan, number, total):
                     return self._tally(before, stopped=True)
             except ArmFault as fault:
-                if not self._go_on(fault):
+                if not self._mending.go_on(fault):
                     return self._tally(before, stopped=True, broken=True)
         return self._tally(before)
 
@@ -215,33 +260,9 @@ class Session:
             slow = f", SLOWER than its rate: {reached_hz:.1f} ticks a second"
         self._tell(f"episode {number} of {total}: {outcome.ticks} ticks, {became}{slow}")
 
-    def _go_on(self, fault: ArmFault) -> bool:
-        """Whether somebody wants to go on after a fault, and can. Raises it where nobody is."""
-        told = str(fault)
-        while True:
-            self._faults.append(told)
-            self._tell(f"fault: {told} The arm holds; every finished episode is kept.")
-            if self._reconnect is None or isinstance(self._keys, NoKeys):
-                raise fault
-            self._tell("→ connect again and go on, Esc stop")
-            if not self._wait_for_right():
-                return False
-            try:
-                self._reconnect()
-                return True
-            except ArmFault as again:
-                told = str(again)
-
-    def _wait_for_right(self) -> bool:
-        while True:
-            key = self._keys.poll()
-            if key in ("right", "esc"):
-                return key == "right"
-            self._sleep(0.05)
-
     def _tally(self, before: int, *, stopped: bool = False, broken: bool = False) -> Tally:
         saved = self._saved() - before
-        return Tally(saved, self._again, stopped, tuple(self._faults), broken)
+        return Tally(saved, self._again, stopped, tuple(self._mending.faults), broken)
 
 
 _REASONS: dict[Reason, str] = {

@@ -42,6 +42,7 @@ class StatusLine:
         self._began_s = 0.0
         self._ticks: deque[float] = deque(maxlen=RATE_OVER)
         self._health: Mapping[str, str] = {}
+        self.note = ""  # whatever else is to be seen
         self._drawn = False
         self._thread: threading.Thread | None = None
         if self._stream.isatty():
@@ -109,7 +110,7 @@ class StatusLine:
             name if health == "ok" else f"{name} {health.upper()}"
             for name, health in self._health.items()
         ]
-        parts.append(self._keys.get(self._phase, ""))
+        parts += [self.note, self._keys.get(self._phase, "")]
         return "   ".join(part for part in parts if part)
 
     def _run(self) -> None:

@@ -1,0 +1,169 @@
+"""Demonstrations by a script on the simulated arm, as fast as it can be computed."""
+
+from __future__ import annotations
+
+import sys
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from vibrissa.commands.recording import OTHERS
+from vibrissa.commands.rigs import LEADERS, Stand
+from vibrissa.core.errors import ArmFault, UsageError
+
+if TYPE_CHECKING:
+    from vibrissa.commands.record import Config
+    from vibrissa.core.contract import Contract
+    from vibrissa.core.protocols import Arm, Pilot, Task
+    from vibrissa.data.recorder import Recorder
+    from vibrissa.sim.arm import SimArm
+    from vibrissa.sim.scene import SceneCfg
+
+PICK_PLACE = "pick-place"
+PILOTS = ("expert", "zero", "random")
+SPARE_ATTEMPTS = 20  # with as many failures again as episodes wanted, before it gives up
+
+
+@dataclass(frozen=True)
+class Scripted:
+    """What a recording came to."""
+
+    out: Path
+    episodes: int
+    frames: int
+    discarded: int
+    wall_s: float
+    broken = False  # by a fault: what goes wrong here is raised
+
+    def told(self) -> str:
+        left_out = f", {self.discarded} failed and left out" if self.discarded else ""
+        return (
+            f"{self.episodes} episodes, {self.frames} frames{left_out}, in {self.wall_s:.0f} s: "
+            f"{self.out}"
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        return {**self.__dict__, "out": str(self.out)}
+
+
+def record_script(cfg: Config) -> Scripted:
+    """Record a script on the simulated arm as `cfg` says.
+
+    Raises a VibrissaError where nothing could be recorded; whatever else ends it, finished
+    episodes are a whole dataset.
+    """
+    from vibrissa.data.disk import require_absent
+
+    _check(cfg)
+    require_absent(cfg.out)
+    arm, task, scene = _built(cfg)
+    pilot = _pilot(cfg, scene, arm.contract)
+
+    from vibrissa.data.film import check_size
+    from vibrissa.data.recorder import Recorder, finished, successful
+
+    for camera in arm.contract.cameras:
+        check_size(camera)
+    began_s = time.monotonic()
+    recorder = Recorder(cfg.out, keep=finished if cfg.keep_failures else successful)
+    try:
+        with recorder:
+            _fill(recorder, cfg, arm, pilot, task)
+    except KeyboardInterrupt:
+        if recorder.kept:
+            print(f"\n{recorder.kept} finished episodes are in {cfg.out}", file=sys.stderr)
+        raise
+    wall_s = time.monotonic() - began_s
+    return Scripted(cfg.out, recorder.kept, recorder.frames, recorder.discarded, wall_s)
+
+
+def _fill(recorder: Recorder, cfg: Config, arm: Arm, pilot: Pilot, task: Task) -> None:
+    """One seed after another until enough episodes are kept."""
+    from vibrissa.control.drive import run_episode
+    from vibrissa.show.progress import progress
+
+    most = 2 * cfg.episodes + SPARE_ATTEMPTS
+    with progress(f"recording {cfg.task or PICK_PLACE}", cfg.episodes, "episodes") as tell:
+        for attempt in range(most):
+            with suppress(ArmFault):  # a seed the pilot cannot do; the recorder has counted it
+                run_episode(arm, pilot, task, [recorder], seed=cfg.seeds + attempt)
+            tell(recorder.kept, f"{recorder.discarded} failed" if recorder.discarded else "")
+            if recorder.kept == cfg.episodes:
+                return
+    raise UsageError(
+        f"{recorder.discarded} of {most} episodes of the {cfg.pilot} pilot failed. Keep failures "
+        "too with --keep-failures, or choose another pilot."
+    )
+
+
+def simulated(cfg: Config) -> tuple[Stand, Task]:
+    """The simulated arm of `cfg`, to be led in real time, and its task's own judge."""
+    _check_scene(cfg)
+    arm, task, _ = _built(cfg)
+    return Stand(arm), task
+
+
+def _built(cfg: Config) -> tuple[SimArm, Task, SceneCfg]:
+    from vibrissa.sim.arm import SimArm
+    from vibrissa.sim.tasks import make_task
+    from vibrissa.sim.views import of_cameras
+
+    scene = _scene(cfg)
+    arm = SimArm(scene, cameras=of_cameras(scene, (*cfg.cameras, *cfg.depth)))
+    return arm, make_task(cfg.task or PICK_PLACE, scene), scene
+
+
+def _check(cfg: Config) -> None:
+    """What can be said before anything is built."""
+    if cfg.pilot not in PILOTS:
+        led = ", ".join((*LEADERS, *OTHERS[1:]))
+        raise UsageError(
+            f"no pilot {cfg.pilot!r} for recording. There is: {', '.join(PILOTS)}; and in real "
+            f"time: {led}."
+        )
+    _check_scene(cfg)
+
+
+def _check_scene(cfg: Config) -> None:
+    if cfg.episodes < 1:
+        raise UsageError(f"--episodes {cfg.episodes}: at least 1.")
+    if cfg.seeds < 0:
+        raise UsageError(f"--seeds {cfg.seeds}: at least 0.")
+    if cfg.camera_size is not None and not (cfg.cameras or cfg.depth):
+        raise UsageError("--camera-size without --cameras: name the cameras to record.")
+    for name in ("noise_rad", "start_noise_rad"):
+        if not 0 <= getattr(cfg, name) < 1:
+            flag = name.replace("_", "-")
+            raise UsageError(f"--{flag} {getattr(cfg, name)}: between 0 and 1 rad.")
+
+
+def _scene(cfg: Config) -> SceneCfg:
+    from vibrissa.sim import gl
+    from vibrissa.sim.profile import load_servo
+    from vibrissa.sim.randomise import preset
+    from vibrissa.sim.tasks import make_scene
+
+    if cfg.cameras or cfg.depth:
+        gl.require()
+    rate: dict[str, Any] = {} if cfg.rate is None else {"rate_hz": cfg.rate}
+    return make_scene(
+        cfg.task or PICK_PLACE,
+        camera_size=cfg.camera_size,
+        rig=cfg.rig,
+        depth=cfg.depth,
+        start_noise_rad=cfg.start_noise_rad,
+        random=preset(cfg.randomise),
+        servo=load_servo(cfg.servo),
+        **rate,
+    )
+
+
+def _pilot(cfg: Config, scene: SceneCfg, contract: Contract) -> Pilot:
+    from vibrissa.control.pilots import Random, Zero
+    from vibrissa.sim.expert import Expert
+
+    if cfg.pilot == "expert":
+        return Expert(scene, action_noise_rad=cfg.noise_rad)
+    return Zero() if cfg.pilot == "zero" else Random(contract)
