@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +21,13 @@ from vibrissa.commands import deploy as deploy_module
 from vibrissa.commands.train import train_policy
 from vibrissa.control.keys import ScriptedKeys
 from vibrissa.core.contract import CameraSpec
-from vibrissa.core.errors import ArmFault
+from vibrissa.core.errors import UsageError
 from vibrissa.data.dataset import open_dataset
 from vibrissa.learn.recipes import recipe_named
 from vibrissa.real.arm import RealArm
 from vibrissa.sim.tasks import make_scene
-from vibrissa.twin.twin import Twin
+from vibrissa.twin.cameras import Ready
+from vibrissa.twin.twin import Twin, TwinCfg
 
 SIMULATED = ["--arm", "simulated", "--task", "pick-place", "--device", "cpu"]
 
@@ -157,25 +159,37 @@ def test_keys_judge_on_the_twin_and_esc_ends_it_without_a_scar(
     assert reasons == ["success", "failure", "aborted"]
 
 
-def test_a_disconnect_leaves_the_results_so_far_and_one_line(
-    run: Path, rig: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch
+def test_a_disconnect_in_mid_episode_leaves_a_film_that_plays_and_the_results_so_far(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch
 ) -> None:
-    """The bus falls silent in the second rollout; even the way home fails, and the arm is left."""
-    good, ticks = RealArm.observe, iter(range(1000))
-
-    def observe(self):
-        if next(ticks) > 40:
-            raise ArmFault("arm 'follower': no answer from elbow_flex.")
-        return good(self)
-
-    monkeypatch.setattr(RealArm, "observe", observe)
-    words = [str(run), "--config", str(rig), "--device", "cpu", "--reset-seconds", "0"]
-    line = refused(
-        capsys, *words, "--seconds", "0.8", "--rollouts", "5", "--out", str(tmp_path / "out")
+    """The port vanishes in the second rollout, for good: even the way out of it fails."""
+    monkeypatch.setattr("vibrissa.real.arm.WARNING_S", 0.0)
+    eyes = Ready((CameraSpec("overhead", 160, 120), CameraSpec("wrist", 160, 120)), 20)
+    judge = tmp_path / "vandal.py"
+    judge.write_text(
+        "from pathlib import Path\n"
+        "from vibrissa.twin.control import ask\n"
+        "seen = []\n"
+        "def look(observation):\n"
+        "    seen.append(observation.tick)\n"
+        "    if seen.count(0) == 2 and observation.tick == 10:\n"
+        f"        ask(Path({str(tmp_path / 'twin')!r}), {{'do': 'fault', 'kind': 'gone'}})\n"
     )
-    assert line == "vibrissa: arm 'follower': no answer from elbow_flex."
+    cfg = TwinCfg(camera_port=0)
+    with Twin(tmp_path / "twin", make_scene("lift"), cfg, views=eyes) as twin:
+        words = [str(run), "--config", str(twin.folder / "rig.yaml"), "--device", "cpu", "--video"]
+        more = ["--judge", f"{judge}:look", "--seconds", "0.8", "--rollouts", "5"]
+        line = refused(
+            capsys, *words, *more, "--reset-seconds", "0", "--out", str(tmp_path / "out")
+        )
+    assert line.startswith("vibrissa: arm 'follower'")
     rows = read_rows(tmp_path / "out" / "outcomes.jsonl")
     assert [row.reason for row in rows] == ["timeout", "fault"]
+    assert "vanished" in rows[1].detail
+    films = sorted((tmp_path / "out" / "recordings").iterdir())
+    lengths = [len(levels(film)) for film in films]
+    assert lengths[0] >= 20
+    assert 8 <= lengths[1] < 20
     assert (tmp_path / "out" / "report.html").is_file()
 
 
@@ -202,8 +216,6 @@ def test_what_makes_no_sense_is_one_line(
 def test_another_arm_is_refused_with_the_differences_before_it_is_touched(
     run: Path, rig: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch
 ) -> None:
-    from dataclasses import replace
-
     from vibrissa.learn.policy import CheckpointPolicy
 
     def with_more(checkpoint: Path, **_: Any) -> CheckpointPolicy:
@@ -222,6 +234,19 @@ def test_another_arm_is_refused_with_the_differences_before_it_is_touched(
     assert "calibration: wants 'so101-0123', has 'so101-" in line
     assert "--accept calibration" in line
     assert not (tmp_path / "out").exists()
+
+
+def test_a_camera_is_left_out_by_its_whole_name(tmp_path: Path) -> None:
+    file = tmp_path / "rig.yaml"
+    eyes = "".join(
+        f"  {name}: {{kind: zmq, device: 'tcp://127.0.0.1:5555/{name}'}}\n"
+        for name in ("overhead", "wrist")
+    )
+    file.write_text(f"arm: {{kind: so101, port: /dev/null}}\ncameras:\n{eyes}")
+    cfg = deploy_module.Config(tmp_path, config=file, no_camera=("overhead",))
+    assert [camera.name for camera in deploy_module._rig(cfg).cameras] == ["wrist"]
+    with pytest.raises(UsageError, match="--no-camera over: the rig has: overhead, wrist"):
+        deploy_module._rig(replace(cfg, no_camera=("over",)))
 
 
 def test_a_film_that_cannot_be_written_costs_no_result_and_is_told_by_the_exit(
