@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from fakes import OneJoint, Ramp, Reach
 
-from vibrissa.bench.verdicts import JudgeFault, Watched, load_judge
+from vibrissa.bench.verdicts import JudgeFault, Sight, Watched, load_judge
 from vibrissa.control.drive import run_episode
 from vibrissa.control.keys import NoKeys, ScriptedKeys
 from vibrissa.control.pilots import ChunkPlayer
 from vibrissa.core.episode import Observation
-from vibrissa.core.errors import UsageError
+from vibrissa.core.errors import ArmFault, UsageError
 
 
 def rolled(task: Watched):
@@ -77,6 +77,19 @@ def test_the_simulator_s_judge_speaks_where_nobody_else_does() -> None:
 def test_a_judge_that_fails_is_a_fault_of_the_rollout(judge, told) -> None:
     with pytest.raises(JudgeFault, match=told):
         rolled(Watched("watched", "", 10, NoKeys(), judge=judge))
+
+
+def test_a_policy_that_sees_nothing_for_a_while_is_stopped() -> None:
+    def seen(ill: str | None) -> Observation:
+        return Observation(0, 0.0, np.zeros(1, np.float32), health={"eye": ill} if ill else {})  # type: ignore[dict-item]
+
+    task = Watched("watched", "", 40, NoKeys(), sight=Sight(("eye",), ticks=2))
+    for ill in ["black", "black", None, "late", "late", "late", "frozen", "missing"]:
+        task.judge(seen(ill))
+    with pytest.raises(ArmFault, match="camera 'eye' has been black for 2 ticks, and the policy"):
+        task.judge(seen("black"))
+    task.reset()
+    task.judge(seen("black"))
 
 
 def test_judges_are_found_in_files_and_modules(tmp_path: Path, monkeypatch) -> None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 
 from vibrissa.control.keys import Keys
 from vibrissa.core.episode import Observation, Reason
-from vibrissa.core.errors import UsageError, VibrissaError
+from vibrissa.core.errors import ArmFault, UsageError, VibrissaError
 from vibrissa.core.protocols import Task, Verdict
 
 Judge = Callable[[Observation], Verdict | None]
@@ -20,6 +20,32 @@ UNLABELLED, FAILURE = "UNLABELLED", "FAILURE"
 VERDICTS: Mapping[str, Verdict] = {"s": "success", "f": "failure"}
 ENDS: Mapping[str, Verdict] = {**VERDICTS, "right": "timeout", "esc": "aborted"}
 HINT = "keys: s success, f failure, → next, Esc stop"
+
+
+class Sight:
+    """Watches the cameras that a policy looks through: a policy that acts blindly must not go on.
+
+    One that shows nothing of use for `ticks` ticks running is a fault; a picture that is only
+    late is none.
+    """
+
+    def __init__(self, cameras: Sequence[str], ticks: int):
+        self._cameras, self._most = tuple(cameras), ticks
+        self.reset()
+
+    def reset(self) -> None:
+        self._blind = dict.fromkeys(self._cameras, 0)
+
+    def look(self, observation: Observation) -> None:
+        """Raises ArmFault."""
+        for name in self._cameras:
+            ill = observation.health.get(name, "ok")
+            self._blind[name] = 0 if ill in ("ok", "late") else self._blind[name] + 1
+            if self._blind[name] > self._most:
+                raise ArmFault(
+                    f"camera {name!r} has been {ill} for {self._most} ticks, and the policy looks "
+                    "through it. Check lens, cable and light; --accept sight goes on all the same."
+                )
 
 
 class JudgeFault(VibrissaError):
@@ -43,7 +69,9 @@ class Watched:
         *,
         judge: Judge | None = None,
         task: Task | None = None,
+        sight: Sight | None = None,
     ):
+        self._sight = sight
         self.name, self.instruction = name, instruction
         self.max_ticks = max_ticks
         self._keys, self._judge, self._task = keys, judge, task
@@ -51,10 +79,14 @@ class Watched:
 
     def reset(self) -> None:
         self.stopped = self._skipped = False
+        if self._sight is not None:
+            self._sight.reset()
         if self._task is not None:
             self._task.reset()
 
     def judge(self, observation: Observation) -> Verdict | None:
+        if self._sight is not None:
+            self._sight.look(observation)
         pressed = self._pressed()
         judged = self._task.judge(observation) if self._task is not None else None
         if pressed is None and self._judge is not None:

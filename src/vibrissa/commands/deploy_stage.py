@@ -5,10 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import ExitStack, closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from vibrissa.core.contract import depth_name
 from vibrissa.core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from vibrissa.commands.deploy import Config
     from vibrissa.control.keys import Keys
     from vibrissa.control.pilots import ChunkPlayer
+    from vibrissa.core.contract import Contract
     from vibrissa.core.protocols import Arm, Observer, Task
     from vibrissa.data.recorder import Recorder
     from vibrissa.learn.policy import CheckpointPolicy
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 
 Say = Callable[[str], None]
 
+BLIND_S = 1.0  # so long may a camera show nothing of use while a policy looks through it
 SECONDS = 30.0  # of a rollout on an arm whose task sets no limit
 
 
@@ -60,7 +63,7 @@ def make_desk(cfg: Config, rig: Rig, policy: CheckpointPolicy, say: Say) -> Desk
         if cfg.fast or cfg.task:
             flag = "--fast" if cfg.fast else f"--task {cfg.task}"
             raise UsageError(f"{flag} is for the simulated arm; {cfg.config} names a real one.")
-        arm = _real(rig, policy, say)
+        arm = _real(cfg, rig, policy, say)
         return Desk(arm, real=arm)
     return _simulated(cfg, policy)
 
@@ -87,12 +90,25 @@ def first_seed(cfg: Config, desk: Desk) -> int:
     return cfg.seeds if desk.real is None else 0
 
 
-def _real(rig: Rig, policy: CheckpointPolicy, say: Say) -> RealArm:
-    """The rig's arm, not yet connected, at the checkpoint's rate."""
+def _real(cfg: Config, rig: Rig, policy: CheckpointPolicy, say: Say) -> RealArm:
+    """The rig's arm, not yet connected, at the checkpoint's rate.
+
+    A camera that the policy does not look through may be missing, unless it is to be recorded.
+    """
     from vibrissa.real.arm import RealArm
 
     wanted = policy.contract
+    if cfg.record is None:
+        cameras = [
+            replace(camera, optional=camera.optional or not _looked_through(camera.name, wanted))
+            for camera in rig.cameras
+        ]
+        rig = replace(rig, cameras=tuple(cameras))
     return RealArm(rig, wanted.rate_hz, instruction=wanted.instruction, say=say)
+
+
+def _looked_through(camera: str, wanted: Contract) -> bool:
+    return camera in wanted.camera_names or depth_name(camera) in wanted.camera_names
 
 
 def make_book(cfg: Config, policy: CheckpointPolicy, desk: Desk) -> Logbook:
@@ -169,12 +185,12 @@ def make_stage(
     say: Say,
 ) -> Stage:
     from vibrissa.bench.deployment import Stage
-    from vibrissa.bench.verdicts import Watched, load_judge
+    from vibrissa.bench.verdicts import Sight, Watched, load_judge
     from vibrissa.control.clock import WallClock
     from vibrissa.control.keys import NoKeys
     from vibrissa.control.meter import Meter
 
-    arm, rate_hz = desk.arm, policy.contract.rate_hz
+    arm, rate_hz, looks = desk.arm, policy.contract.rate_hz, policy.contract.camera_names
     own = desk.task.max_ticks if desk.task is not None else round(SECONDS * rate_hz)
     ticks = own if cfg.seconds is None else max(1, round(cfg.seconds * rate_hz))
     task = Watched(
@@ -184,6 +200,7 @@ def make_stage(
         keys,
         judge=load_judge(cfg.judge) if cfg.judge else None,
         task=desk.task,
+        sight=None if "sight" in cfg.accept else Sight(looks, round(BLIND_S * rate_hz)),
     )
     waits = desk.real is not None and cfg.reset_seconds is None and not isinstance(keys, NoKeys)
     return Stage(
