@@ -13,6 +13,7 @@ from vibrissa.core.contract import CameraSpec
 from vibrissa.core.errors import ArmFault
 from vibrissa.real.camera import Camera
 from vibrissa.real.cameras import Cameras, specs
+from vibrissa.real.probe import probe
 from vibrissa.real.rig import CameraCfg
 from vibrissa.real.sources import make_source
 from vibrissa.twin.camera_faults import CameraFault
@@ -161,6 +162,17 @@ def test_a_film_in_a_camera_s_place_is_read_and_then_gone(tmp_path) -> None:
     with pytest.raises(ArmFault, match="does not answer"):
         until(lambda: source.read(1.0) is None)
     source.close()
+
+
+def test_a_probe_says_what_really_comes(cfgs, server) -> None:
+    server.fault(CameraFault("slow", "wrist"))
+    absent = CameraCfg("top", device="/dev/v4l/by-id/none")
+    overhead, wrist, top = probe([*cfgs, absent], seconds=1.5)
+    assert overhead.trouble == wrist.trouble == ""
+    assert overhead.fps > 2 * wrist.fps
+    assert wrist.slow
+    assert wrist.gaps > 0
+    assert "camera 'top'" in top.trouble
 
 
 def test_a_contract_names_depth_beside_colour() -> None:

@@ -15,10 +15,8 @@ import json as json_
 import os
 import sys
 import tempfile
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -186,35 +184,16 @@ def paces(cfgs: Sequence[CameraCfg]) -> dict[str, Pace | Trouble]:
     """What each camera gives while all of them are read, as a recording reads them."""
     from vibrissa.machine.camera_checks import Pace
     from vibrissa.machine.facts import Trouble
-    from vibrissa.real.camera import Camera
-    from vibrissa.real.sources import make_source
+    from vibrissa.real.probe import probe
 
-    cameras = [
-        Camera(dataclasses.replace(cfg, optional=False), partial(make_source, cfg), say=_silent)
-        for cfg in cfgs
-    ]
     found: dict[str, Pace | Trouble] = {}
-    try:
-        for camera in cameras:
-            camera.start()
-        troubles = {camera.cfg.name: camera.wait_for_first() for camera in cameras}
-        time.sleep(READ_S if cameras else 0.0)
-        for camera in cameras:
-            cfg, frame = camera.cfg, camera.latest()
-            trouble = troubles[cfg.name].removeprefix(f"camera {cfg.name!r}: ")
-            told = "" if frame.health in ("ok", "late") else frame.health
-            pace = Pace(camera.fps, cfg.width, cfg.height, told)  # another size is a trouble
-            found[cfg.name] = Trouble(trouble) if trouble else pace
-    finally:
-        for camera in cameras:
-            camera.stop()
-        for camera in cameras:
-            camera.join()
+    for reached in probe(cfgs, seconds=READ_S):
+        cfg = reached.cfg
+        told = "" if reached.health in ("ok", "late") else reached.health
+        trouble = reached.trouble.removeprefix(f"camera {cfg.name!r}: ")
+        pace = Pace(reached.fps, cfg.width, cfg.height, told)  # another size is a trouble
+        found[cfg.name] = Trouble(trouble) if trouble else pace
     return found
-
-
-def _silent(_told: str) -> None:
-    """What a camera says while it is tried stands in its line."""
 
 
 def calibration_folder(arm: str) -> Path:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -77,12 +76,12 @@ class Camera:
         self._kept: _Kept | None = None
         self._trouble = ""
         self._noisy = cfg.kind != "zmq"  # what comes by wire may be drawn, and drawn twice alike
-        self._captured: deque[float] = deque(maxlen=60)
         self._print_seen = 0
         self._state_then: NDArray[np.float32] | None = None  # where the arm was at that picture
         self._began_s = now()
         self._news = _News(f"camera {cfg.name!r}", say)
         self.settings: dict[str, float] = {}
+        self.count = 0  # frames read since the start
 
     def start(self) -> None:
         """Start reading; `wait_for_first` says whether anything came."""
@@ -101,13 +100,6 @@ class Camera:
             return told
         self._say(f"{told} It is optional: on without it.")
         return ""
-
-    @property
-    def fps(self) -> float:
-        """Frames a second lately, 0 where there are too few to tell."""
-        times = list(self._captured)
-        span_s = times[-1] - times[0] if len(times) > 1 else 0.0
-        return (len(times) - 1) / span_s if span_s > 0 else 0.0
 
     def latest(self, state: NDArray[np.float32] | None = None) -> Frame:
         """The newest frame and its health; black where there never was one. Never waits.
@@ -198,7 +190,7 @@ class Camera:
         picture.flags.writeable = False  # everybody gets this one
         frame = Frame(picture, grabbed.captured_s, sequence, exposure(sample), grabbed.depth)
         self._kept, self._trouble = _Kept(frame, print_, since_s), ""
-        self._captured.append(grabbed.captured_s)
+        self.count += 1
         self._first.set()
 
 

@@ -19,6 +19,13 @@ ArmKind = Literal["so101", "simulated"]
 LeaderKind = Literal["so101", "keyboard", "gamepad"]
 CameraKind = Literal["opencv", "zmq", "realsense"]
 RIG_KEYS = ("arm", "leader", "cameras", "home_deg", "rest_deg", "operator", "light")
+# What a webcam's `exposure` may set, automatic ones first: a camera takes a value of its own only
+# once its automatic is off. auto_exposure is 1 for manual and 3 for automatic, as V4L2 has it.
+CONTROLS = (
+    *("auto_exposure", "auto_white_balance", "auto_focus"),
+    *("exposure", "gain", "white_balance", "focus"),
+    *("brightness", "contrast", "saturation", "sharpness"),
+)
 _SIZES, _DEGREES = (16, 8192), (-360.0, 360.0)
 
 
@@ -62,7 +69,7 @@ class CameraCfg:
     optional: bool = False
     depth: bool = False
     fovy_deg: float | None = None
-    exposure: dict[str, int] = field(default_factory=dict)  # V4L2 control → value, set at start
+    exposure: dict[str, int] = field(default_factory=dict)  # of CONTROLS, set at start
 
 
 @dataclass(frozen=True)
@@ -212,15 +219,19 @@ def device_trouble(camera: CameraCfg) -> str:
     return ""
 
 
+def stable_cameras() -> list[str]:
+    """The names of this computer's webcams that stay theirs after a replug."""
+    return sorted(str(path) for path in Path("/dev/v4l/by-id").glob("*-index0"))
+
+
 def _there_is() -> str:
-    """The stable names that exist on this computer."""
-    names = sorted(str(path) for path in Path("/dev/v4l/by-id").glob("*-index0"))
+    names = stable_cameras()
     return f"there is: {', '.join(names)}." if names else "/dev/v4l/by-id/… is stable (none now)."
 
 
 def _exposure(node: Marked, what: str) -> dict[str, int]:
-    entries = node.entries(f"{what}'s exposure")
-    return {name: v.whole(f"{what}'s {name}", -(2**31), 2**31) for name, v in entries.items()}
+    found = node.fields(f"{what}'s exposure", allowed=CONTROLS)
+    return {name: v.whole(f"{what}'s {name}", -(2**31), 2**31) for name, v in found.items()}
 
 
 def _pose(node: Marked, what: str) -> dict[str, float]:

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vibrissa.core.errors import ArmFault, UsageError
-from vibrissa.real.rig import CameraCfg, device_trouble
+from vibrissa.real.rig import CONTROLS, CameraCfg, device_trouble
 
 PLAUSIBLE_S = 1.0  # a driver's own time of capture counts if it is at most that old
 
@@ -99,9 +99,8 @@ class Published:
         self._socket.close()
 
 
-# What V4L2 calls exposure and its kin → OpenCV's property, automatic ones first: a camera takes
-# a value of its own only once its automatic is off.
-CONTROLS: dict[str, int] = {
+# OpenCV's property of each of the rig's exposure settings.
+_PROPERTIES = {
     "auto_exposure": cv2.CAP_PROP_AUTO_EXPOSURE,
     "auto_white_balance": cv2.CAP_PROP_AUTO_WB,
     "auto_focus": cv2.CAP_PROP_AUTOFOCUS,
@@ -146,7 +145,7 @@ class Webcam:
 
     def settings(self) -> dict[str, float]:
         """What exposure and its kin are now, for those the camera has."""
-        found = {name: self._capture.get(prop) for name, prop in CONTROLS.items()}
+        found = {name: self._capture.get(prop) for name, prop in _PROPERTIES.items()}
         return {name: value for name, value in found.items() if value != -1}
 
     def close(self) -> None:
@@ -159,8 +158,8 @@ class Webcam:
         capture.set(cv2.CAP_PROP_FRAME_HEIGHT, cfg.height)
         capture.set(cv2.CAP_PROP_FPS, cfg.fps)
         capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)
-        for name, prop in CONTROLS.items():
-            if name in cfg.exposure and not capture.set(prop, cfg.exposure[name]):
+        for name in CONTROLS:  # in this order
+            if name in cfg.exposure and not capture.set(_PROPERTIES[name], cfg.exposure[name]):
                 raise CameraTrouble(f"it does not take {name} {cfg.exposure[name]}.")
 
 
