@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
 HELD_OUT = 2_000_000  # as in vibrissa eval: no demonstration comes from these seeds
 
+LONGEST_S = 86_400.0  # a rollout of more than a day is a mistake
+MOST_DECAY = 10.0  # beyond that only the newest chunk counts: that is --horizon
+
 
 @dataclass(frozen=True)
 class Config:
@@ -124,6 +127,11 @@ def _check(cfg: Config) -> None:
         )
     if cfg.rollouts < 1 or (cfg.seconds is not None and cfg.seconds <= 0):
         raise UsageError(f"--rollouts {cfg.rollouts} --seconds {cfg.seconds}: both more than 0.")
+    for name, given in (("seconds", cfg.seconds), ("reset-seconds", cfg.reset_seconds)):
+        if given is not None and not 0 <= given <= LONGEST_S:
+            raise UsageError(f"--{name} {given:g}: a number of seconds up to {LONGEST_S:g}.")
+    if cfg.ensemble is not None and not 0 <= cfg.ensemble <= MOST_DECAY:
+        raise UsageError(f"--ensemble {cfg.ensemble:g}: from 0 (all alike) to {MOST_DECAY:g}.")
     if cfg.microphone and not cfg.video:
         raise UsageError("--microphone without --video: sound goes with films.")
     if cfg.film and not cfg.video:

@@ -224,7 +224,7 @@ def _pilot(cfg: Config, policy: CheckpointPolicy, look: FirstLook) -> ChunkPlaye
     from vibrissa.bench.first_look import executed, lead_ticks
     from vibrissa.control.pilots import ChunkPlayer
 
-    horizon, most = cfg.horizon or policy.horizon, policy.chunk
+    horizon, most = cfg.horizon if cfg.horizon is not None else policy.horizon, policy.chunk
     if not 1 <= horizon <= most:
         raise UsageError(f"--horizon {horizon}: this checkpoint's chunks have 1 to {most} actions.")
     lead, kept = 0, horizon
