@@ -39,6 +39,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "twin status": ("vibrissa.commands.twin.status", "how the twin is"),
     "task check": ("vibrissa.commands.task.check", "check a task file, and see what it says"),
     "data inspect": ("vibrissa.commands.data.inspect", "describe any dataset on one screen"),
+    "data recover": (
+        "vibrissa.commands.data.recover",
+        "bring back what a kill left behind",
+    ),
     "data rerender": (
         "vibrissa.commands.data.rerender",
         "simulated episodes through other cameras",

@@ -86,10 +86,15 @@ def play(
     observer.on_start(start)
     for step in steps(of, ticks, seed):
         observer.on_step(step)
-    ending = Outcome(reason, ticks, "SUCCESS" if reason == "success" else "TIMEOUT", "", {"z": 0.1})  # type: ignore[arg-type]
-    episode = Episode(start, ending, 0.5)
+    episode = ended(start, ticks, reason)
     observer.on_end(episode)
     return episode
+
+
+def ended(start: Start, ticks: int, reason: str = "success") -> Episode:
+    """An episode that ended after `ticks`."""
+    name = "SUCCESS" if reason == "success" else "TIMEOUT"
+    return Episode(start, Outcome(reason, ticks, name, "", {"z": 0.1}), 0.5)  # type: ignore[arg-type]
 
 
 def record(out: Path, of: Contract, episodes: int, *, ticks: int = 20) -> Path:

@@ -5,6 +5,7 @@ A check takes a `Dataset` and returns sentences; `CHECKS` is the list of all of 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 
@@ -211,6 +212,36 @@ def dark_or_frozen(dataset: Dataset) -> list[str]:
     return told
 
 
+def left_in_the_journal(dataset: Dataset) -> list[str]:
+    """What was recorded and is not in the dataset, because something cut it off."""
+    told = layout.told_left(dataset.root)
+    return [told] if told else []
+
+
+def slow_episodes(dataset: Dataset) -> list[str]:
+    """Episodes of ours that ran slower than the rate their timestamps claim."""
+    slow = [note for note in dataset.notes if note.get("slow")]
+    told = [f"{note['episode']} ({note['rate_hz']:.1f} Hz)" for note in slow]
+    if not slow:
+        return []
+    return [
+        f"slower than {dataset.fps:g} frames a second by their own clock: episode {_few(told)}."
+    ]
+
+
+def unwell_pictures(dataset: Dataset) -> list[str]:
+    """Pictures of which the recorder said that something was wrong with them."""
+    told = []
+    for camera in dataset.contract.camera_names if dataset.is_ours else ():
+        counts: Counter[str] = Counter()
+        for note in dataset.notes:
+            counts.update(note.get("pictures", {}).get(camera, {}))
+        if counts:
+            words = ", ".join(f"{count} {health}" for health, count in sorted(counts.items()))
+            told.append(f"{camera}: {words} of {dataset.frames} pictures, as they were recorded.")
+    return told
+
+
 CHECKS: tuple[Callable[[Dataset], list[str]], ...] = (
     not_numbers,
     dark_or_frozen,
@@ -224,6 +255,9 @@ CHECKS: tuple[Callable[[Dataset], list[str]], ...] = (
     short_episodes,
     statistics,
     unlisted_cameras,
+    left_in_the_journal,
+    slow_episodes,
+    unwell_pictures,
 )
 
 

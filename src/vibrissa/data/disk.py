@@ -125,47 +125,6 @@ def flush_to_disk(number: int) -> None:
         os.fsync(number)
 
 
-class Claim:
-    """One process alone has a folder, as long as it lives: a kill gives it back."""
-
-    def __init__(self, path: Path):
-        """Raises BlockingIOError where another process has it."""
-        self.path = path
-        self._file = path.open("ab")
-        try:
-            _lock(self._file.fileno())
-        except OSError as error:
-            self._file.close()
-            raise BlockingIOError(str(error)) from error
-
-    def give_back(self) -> None:
-        self._file.close()
-
-
-def claimed(path: Path) -> bool:
-    """Whether another process has the claim `path` right now."""
-    if not path.is_file():
-        return False
-    try:
-        Claim(path).give_back()
-    except BlockingIOError:
-        return True
-    except OSError:
-        return False  # a folder that may only be read is nobody's to write
-    return False
-
-
-def _lock(number: int) -> None:
-    if sys.platform == "win32":
-        import msvcrt
-
-        msvcrt.locking(number, msvcrt.LK_NBLCK, 1)
-    else:
-        import fcntl
-
-        fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
-
-
 def plain(value: Any) -> Any:
     """Numpy values as JSON has them."""
     return value.tolist() if hasattr(value, "tolist") else str(value)

@@ -37,6 +37,7 @@ BOOKKEEPING = ("timestamp", "frame_index", "episode_index", "index", "task_index
 OURS = Path("meta") / "vibrissa"  # our own files, where LeRobot does not look
 CONTRACT_FILE, SCENE_FILE, EPISODES_FILE = "contract.json", "scene.json", "episodes.jsonl"
 LINEAGE_FILE = "lineage.json"  # of a dataset made from another one
+RECORDING_FILE = "recording.json"  # its sessions: when, by whom, in what light, which calibration
 
 STORED_UNIT: Unit = "deg"
 _CODES = {"sources": list(SOURCES), "healths": list(HEALTHS)}

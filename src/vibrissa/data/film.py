@@ -107,6 +107,8 @@ class Film:
         self._fps, self._patience_s, self._sink = fps, patience_s, sink
         self._queue: queue.Queue[NDArray | None] = queue.Queue(QUEUED)
         self._trouble: Exception | None = None
+        self._last: NDArray | None = None
+        self._ended = False  # the end mark has been met
         self._samples: list[NDArray] = []
         self.frames = 0
         self._thread = threading.Thread(target=self._run, name=f"film {camera.name}", daemon=True)
@@ -125,20 +127,12 @@ class Film:
                 f"camera {self.camera.name!r} gave {picture.shape} {picture.dtype}; its contract "
                 f"says {want} {kind}{' (depth in m)' if self.camera.depth else ''}."
             )
-        self.check()
-        try:
-            self._queue.put(picture.copy(), timeout=self._patience_s)
-        except queue.Full:
-            raise DatasetError(
-                f"the encoder of camera {self.camera.name!r} is {QUEUED} pictures behind. Record "
-                "fewer or smaller cameras, or more slowly."
-            ) from None
-        self.frames += 1
+        self._put(picture.copy())
 
-    def black(self) -> Picture:
-        """What stands for a picture before there was any: black, or nothing measured."""
+    def repeat(self) -> None:
+        """The last picture (or black) for one that could not be had. Raises like `add`."""
         want, kind = self._wanted()
-        return np.zeros(want, kind)
+        self._put(np.zeros(want, kind) if self._last is None else self._last)
 
     def finish(self) -> NDArray:
         """Close the file; the sampled pictures that its statistics are made of.
@@ -150,9 +144,10 @@ class Film:
         return shots_of(self._samples)
 
     def stop(self) -> None:
-        """Close the file as it is."""
-        self._queue.put(None)
-        self._thread.join()
+        """Close the file as it is; once is enough."""
+        if self._thread.is_alive():
+            self._queue.put(None)
+            self._thread.join()
 
     def cancel(self) -> None:
         """Stop and delete what was written."""
@@ -165,6 +160,18 @@ class Film:
             why = getattr(self._trouble, "strerror", None) or self._trouble
             raise DatasetError(f"cannot write the video {self.path.name}: {why}.")
 
+    def _put(self, picture: NDArray) -> None:
+        self.check()
+        try:
+            self._queue.put(picture, timeout=self._patience_s)
+        except queue.Full:
+            raise DatasetError(
+                f"the encoder of camera {self.camera.name!r} is {QUEUED} pictures behind. Record "
+                "fewer or smaller cameras, or more slowly."
+            ) from None
+        self._last = picture
+        self.frames += 1
+
     def _wanted(self) -> tuple[tuple[int, ...], np.dtype]:
         shape = (self.camera.height, self.camera.width, *self._stock.channels)
         return shape, np.dtype(self._stock.kind)
@@ -172,7 +179,7 @@ class Film:
     def _run(self) -> None:
         """Encode until the end mark. After a fault it goes on emptying the queue, so that nobody
         waits for ever; the fault is raised by the next `add` or `finish`."""
-        first = self._queue.get()  # no file before there is a picture
+        first = self._next()  # no file before there is a picture
         if first is None:
             return
         try:
@@ -189,8 +196,13 @@ class Film:
                 sink.close()
         except (OSError, av.error.FFmpegError) as error:
             self._trouble = error
-            while self._queue.get() is not None:
-                pass
+            while not self._ended:
+                self._next()
+
+    def _next(self) -> NDArray | None:
+        picture = self._queue.get()
+        self._ended = picture is None
+        return picture
 
     def _encode(self, container: av.container.OutputContainer, first: NDArray) -> None:
         stock = self._stock
@@ -205,29 +217,8 @@ class Film:
             frame.pts, frame.time_base = number, Fraction(1, self._fps)
             container.mux(stream.encode(frame))
             number += 1
-            picture = self._queue.get()
+            picture = self._next()
         container.mux(stream.encode())
-
-
-def to_mp4(film: Path, out: Path, fps: int, most: int | None = None) -> int:
-    """The pictures of a Matroska film, as they are coded, in an mp4; how many there were.
-
-    With `most`, only the first so many. A film that was cut off gives what is whole of it.
-    """
-    frames = 0
-    with av.open(str(film)) as source, av.open(str(out), "w") as container:
-        given = source.streams.video[0]
-        stream = container.add_stream_from_template(given)
-        for packet in source.demux(given):
-            if packet.size == 0 or frames == most:
-                break
-            packet.stream = stream
-            packet.time_base = Fraction(1, fps)
-            packet.pts = packet.dts = frames
-            packet.duration = 1
-            container.mux(packet)
-            frames += 1
-    return frames
 
 
 def check_size(camera: CameraSpec) -> None:

@@ -9,6 +9,7 @@ import queue
 import threading
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,22 +22,26 @@ from vibrissa.core.contract import Contract
 from vibrissa.core.episode import Episode
 from vibrissa.core.errors import DatasetError, VibrissaError
 from vibrissa.data.disk import Disk, reason
-from vibrissa.data.features import CONTRACT_FILE, SCENE_FILE, stored_contract
-from vibrissa.data.film import to_mp4
-from vibrissa.data.journal import LOG, Take
+from vibrissa.data.features import CONTRACT_FILE, RECORDING_FILE, SCENE_FILE, stored_contract
+from vibrissa.data.journal import Take
+from vibrissa.data.layout import LOG
+from vibrissa.data.reels import to_mp4
 from vibrissa.data.rows import columns_of, timing_of, unwell_of
 from vibrissa.data.writer import Writer
 
-RECORDING_FILE = "recording.json"
 BEHIND = 16  # episodes that may wait to be stored
 
 
 @dataclass(frozen=True)
 class Filmed:
-    """A camera's film in a journal, and the small pictures that its statistics are made of."""
+    """A camera's film in a journal, and the small pictures that its statistics are made of.
+
+    size: how many of its bytes are whole, where it was cut off.
+    """
 
     path: Path
     shots: NDArray
+    size: int | None = None
 
 
 def store(
@@ -53,7 +58,7 @@ def store(
     """
     contract = Contract.from_dict(head["contract"])
     for name, film in films.items():
-        frames = to_mp4(film.path, writer.film_path(name), writer.fps, len(rows))
+        frames = to_mp4(film.path, writer.film_path(name), writer.fps, len(rows), film.size)
         if frames != len(rows):
             raise DatasetError(f"{name}: {frames} pictures for {len(rows)} rows.")
     if not writer.episodes:
@@ -139,9 +144,12 @@ class Finisher:
         """Raise, once, what has gone wrong since the last time."""
         if self._trouble:
             error = self._trouble.pop(0)
+            what = f"cannot write {self._root}: {reason(error)}"
+            if isinstance(error, VibrissaError):
+                what = str(error).rstrip(".")
             raise DatasetError(
-                f"cannot write {self._root}: {reason(error)}. Finished episodes are whole; this "
-                f"one lies in the journal: make room, then `vibrissa data recover {self._root}`."
+                f"{what}. Finished episodes are whole; what there is of this one lies in the "
+                f"journal: make room, then `vibrissa data recover {self._root}`."
             ) from error
 
     def wait_for_room(self, patience_s: float) -> None:
@@ -184,14 +192,15 @@ class Finisher:
 
     def _settle(self, ended: Ended) -> None:
         take = ended.take
-        if ended.fate == "discard":
-            take.stop()
-            throw_away(self._disk, take.folder)
+        if ended.fate != "keep":
+            with suppress(DatasetError):  # the loop was told, and there is nothing to store
+                take.finish({**ended.end, "fate": ended.fate})
+            if ended.fate == "leave":
+                self.left += 1
+            else:
+                throw_away(self._disk, take.folder)
             return
-        shots = take.finish({**ended.end, "keep": ended.fate == "keep"})
-        if ended.fate == "leave":
-            self.left += 1
-            return
+        shots = take.finish({**ended.end, "fate": ended.fate})
         if self._writer is None:
             contract, names = take.start.contract, take.start.sim_state
             self._writer = Writer(self._root, contract, names, self._disk)

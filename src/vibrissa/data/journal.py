@@ -23,13 +23,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vibrissa.core.contract import Contract
-from vibrissa.core.episode import HEALTHS, SOURCES, Picture, Start, Step
+from vibrissa.core.episode import SOURCES, Start, Step
 from vibrissa.core.errors import ContractError, DatasetError
 from vibrissa.data.disk import Appender, Disk, plain, reason
 from vibrissa.data.film import Film
+from vibrissa.data.layout import LOG
 from vibrissa.data.rows import Rows, row_type
 
-LOG, FILM_SUFFIX = "log", ".mkv"
+FILM_SUFFIX = ".mkv"
 FORMAT = 1
 HEAD, ROW, MARK, END = 1, 2, 3, 4
 _LEAD, _SUM, _MARK = struct.Struct("<BI"), struct.Struct("<I"), struct.Struct("<BQI")
@@ -82,7 +83,6 @@ class Take:
         self._written, self._named = 0, 0  # rows in the log; files whose names are on the disk
         self._trouble: OSError | None = None
         self._reels: dict[str, Reel] = {}
-        self._last: dict[str, Picture] = {}
         self.films = {
             camera.name: Film(
                 folder / f"{camera.name}{FILM_SUFFIX}",
@@ -107,15 +107,14 @@ class Take:
         Raises DatasetError where the disk refused something, or an encoder is behind.
         """
         self.check()
-        missing = []
+        seen, missing = step.observation, []
         for name, film in self.films.items():
-            seen = step.observation
-            picture = seen.images.get(name) if seen.health.get(name) != HEALTHS[-1] else None
+            picture = None if seen.health.get(name) == "missing" else seen.images.get(name)
             if picture is None or not film.fits(picture):
                 missing.append(name)
-                picture = self._last.get(name, film.black())
-            film.add(picture)
-            self._last[name] = picture
+                film.repeat()
+            else:
+                film.add(picture)
         self.rows.add(step, missing)
 
     def check(self) -> None:
@@ -138,23 +137,18 @@ class Take:
         Returns of each film the pictures that its statistics are made of. Raises DatasetError
         where anything of it could not be written.
         """
-        shots = {name: film.finish() for name, film in self.films.items()}
-        with self._lock:
-            self.check()
-            try:
-                self._flush(record(END, json.dumps(told, default=plain).encode()), True)
-            except OSError as error:
-                self._trouble = error
-            self._close_log()
-        self.check()
-        return shots
-
-    def stop(self) -> None:
-        """Close the files as they are; they are about to be thrown away."""
         for film in self.films.values():
             film.stop()
         with self._lock:
-            self._close_log()
+            if self._trouble is None and self.rows.count:
+                try:
+                    self._flush(record(END, json.dumps(told, default=plain).encode()), True)
+                except OSError as error:
+                    self._trouble = error
+            if self._log is not None:
+                self._log.close()
+        self.check()
+        return {name: film.finish() for name, film in self.films.items() if film.frames}
 
     def _flush(self, last: bytes, sync: bool) -> None:
         parts = []
@@ -179,11 +173,6 @@ class Take:
                 self._disk.sync_folder(self.folder)
                 self._named = len(reels) + 1
 
-    def _close_log(self) -> None:
-        if self._log is not None:
-            self._log.close()
-        self._log = None
-
     def _reel(self, name: str) -> Reel:
         self._disk.make_folder(self.folder)
         reel = Reel(self._disk.append(self.folder / f"{name}{FILM_SUFFIX}"))
@@ -195,8 +184,8 @@ class Take:
 class Taken:
     """What a journal tells of an episode.
 
-    films: camera → how many bytes of its film are known to be whole. end: how it ended, or
-    empty where a cut came first.
+    films: camera → how many bytes of its film are known to be whole. end: how it ended, and what
+    was to become of it (`fate`: keep, leave or discard); empty where a cut came first.
     """
 
     folder: Path
@@ -208,6 +197,11 @@ class Taken:
     @property
     def contract(self) -> Contract:
         return Contract.from_dict(self.head["contract"])
+
+    @property
+    def take(self) -> str:
+        """What the episode is known by, here and in the dataset's notes."""
+        return str(self.head["take"])
 
     def film(self, camera: str) -> Path:
         return self.folder / f"{camera}{FILM_SUFFIX}"

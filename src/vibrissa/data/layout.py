@@ -17,8 +17,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from vibrissa.core.errors import DatasetError
+from vibrissa.data.claim import NAME as CLAIM
+from vibrissa.data.claim import claimed
 
-JOURNAL = "journal"  # our recorder's folder, where something is not stored yet
+# Our recorder's folder, where something is not stored yet; the file of an episode in it.
+JOURNAL, LOG = "journal", "log"
 VERSIONS = ("v2.0", "v2.1", "v3.0")
 LFS_MARK = b"version https://git-lfs.github.com/spec/"
 
@@ -50,6 +53,8 @@ def read_info(root: Path) -> dict[str, Any]:
     if not root.is_dir():
         raise DatasetError(f"{root} is a file; a dataset is a folder with meta/info.json in it.")
     path = root / "meta" / "info.json"
+    if not path.is_file() and told_left(root):
+        raise DatasetError(f"{root} holds no finished episode. {told_left(root)}")
     if not path.is_file():
         raise DatasetError(
             f"{root} is no LeRobot dataset: it has no meta/info.json.{_inside(root)}"
@@ -77,6 +82,25 @@ def read_episodes(root: Path, info: Mapping[str, Any]) -> tuple[EpisodeRow, ...]
 def is_open(root: Path) -> bool:
     """Whether our recorder is at work on `root`, or was cut off there."""
     return (root / JOURNAL).is_dir()
+
+
+def takes(root: Path) -> tuple[Path, ...]:
+    """The folders of the episodes that lie in the journal of `root`, in order."""
+    return tuple(sorted(log.parent for log in (root / JOURNAL).glob(f"*/{LOG}")))
+
+
+def told_left(root: Path) -> str:
+    """What there is to be said of the journal of `root`, in a line; empty where it has none."""
+    if claimed(root / JOURNAL / CLAIM):
+        return f"{root} is being recorded right now."
+    left = len(takes(root))
+    if not left:
+        return ""
+    what = "1 episode lies" if left == 1 else f"{left} episodes lie"
+    return (
+        f"{what} in the journal of {root} and not in the dataset: the recording was cut off. "
+        f"Bring back what there is: vibrissa data recover {root}"
+    )
 
 
 def read_tasks(root: Path, info: Mapping[str, Any]) -> tuple[str, ...]:

@@ -12,22 +12,25 @@ from __future__ import annotations
 import threading
 import uuid
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from vibrissa.core.contract import Contract
 from vibrissa.core.episode import Episode, Start, Step
 from vibrissa.core.errors import DatasetError
-from vibrissa.data.disk import Claim, Disk, require_absent, uninterrupted, writing
+from vibrissa.data.disk import Disk, require_absent, uninterrupted, writing
+from vibrissa.data.extend import extension
 from vibrissa.data.film import check_size
 from vibrissa.data.finish import Ended, Finisher, told_end
 from vibrissa.data.journal import Take
-from vibrissa.data.layout import JOURNAL
+from vibrissa.data.layout import JOURNAL, takes
+from vibrissa.data.recover import claim_of, settle, tidy
 from vibrissa.data.writer import whole_fps
 
 EVERY_S = 0.2  # how often the journal is brought to the disk
-CLAIM = "recording"  # in the journal's folder: whoever holds it records
 
 
 def finished(episode: Episode) -> bool:
@@ -48,6 +51,10 @@ class Recorder:
     simulated arm's clock stands still meanwhile; give 0 for a real one, which then fails loudly.
     `session` is what is noted of the recording (operator, light, …), plain values.
 
+    With `extend` the recording goes on in a dataset of ours, if there is one: what a kill left of
+    finished episodes is stored first, and an arm with another contract is refused at its first
+    episode, one that was calibrated anew only unless `recalibrated` (see `extend.extension`).
+
     Raises DatasetError where `out` exists, where a camera or a rate cannot be stored, and where
     the disk refuses. What was refused in the background is raised by the next call, `close`
     included; the dataset holds every episode finished before, and the journal the rest.
@@ -60,6 +67,8 @@ class Recorder:
         keep: Callable[[Episode], bool] = finished,
         patience_s: float = 60.0,
         session: Mapping[str, Any] | None = None,
+        extend: bool = False,
+        recalibrated: bool = False,
         disk: Disk | None = None,
     ):
         self.out = Path(out)
@@ -72,12 +81,14 @@ class Recorder:
         self._take: Take | None = None
         self._finisher: Finisher | None = None
         self._scribe: _Scribe | None = None
-        self._takes = 0
+        self._extend, self._recalibrated = extend, recalibrated
         self._closed = False
-        require_absent(self.out)
+        if not extend:
+            require_absent(self.out)
         with writing(self.out):
             self._disk.make_folder(self.out / JOURNAL)
-            self._claim = Claim(self.out / JOURNAL / CLAIM)
+        self._claim = claim_of(self.out)
+        self._takes = self._go_on() if extend else 0
 
     @property
     def kept(self) -> int:
@@ -111,7 +122,8 @@ class Recorder:
             for camera in start.contract.cameras:
                 check_size(camera)
             whole_fps(start.contract)
-        elif start.contract.digest != self._start.contract.digest:
+            self._require_extensible(start.contract)
+        elif _digest(start.contract) != _digest(self._start.contract):
             raise DatasetError(f"{self.out} is recorded under one contract; this is another.")
         if self._finisher is None or self._scribe is None:
             self._finisher, self._scribe = Finisher(self.out, self._disk), _Scribe()
@@ -163,7 +175,7 @@ class Recorder:
                 counts = {"kept": self.kept, "discarded": self.discarded, "frames": self.frames}
                 self._finisher.close({**self._session, **counts})
             self._claim.give_back()
-            self._tidy()
+            tidy(self.out, self._disk)
         if self._finisher is not None:
             self._finisher.check()
         return self.out if self.kept else None
@@ -173,13 +185,26 @@ class Recorder:
             return "keep"
         return "discard" if finished(episode) else _unfinished(take).fate
 
-    def _tidy(self) -> None:
-        """Away with folders in which nothing is left."""
-        journal = self.out / JOURNAL
-        self._disk.remove(journal / CLAIM)
-        for folder in (journal, self.out):
-            if not any(folder.iterdir()):
-                folder.rmdir()
+    def _go_on(self) -> int:
+        """Store what a kill left of finished episodes; the number of the last take there is."""
+        try:
+            settle(self.out, self._disk, whole_only=True)
+        except BaseException:
+            self._claim.give_back()
+            tidy(self.out, self._disk)
+            raise
+        return max((int(take.name) for take in takes(self.out)), default=0)
+
+    def _require_extensible(self, contract: Contract) -> None:
+        self._session.setdefault("calibration", contract.calibration)
+        if self._extend:
+            there = extension(self.out, contract)
+            there.require(self.out, recalibrated=self._recalibrated)
+
+
+def _digest(contract: Contract) -> str:
+    """What may not change from one episode to the next; the instruction may."""
+    return replace(contract, instruction="").digest
 
 
 def _unfinished(take: Take) -> Ended:

@@ -30,6 +30,7 @@ from vibrissa.data.features import (
     EPISODES_FILE,
     LINEAGE_FILE,
     OURS,
+    RECORDING_FILE,
     SCENE_FILE,
     SIM_STATE,
     TIME,
@@ -38,7 +39,6 @@ from vibrissa.data.features import (
     features_of,
 )
 from vibrissa.data.film import Film, check_size
-from vibrissa.data.finish import RECORDING_FILE
 from vibrissa.data.writer import Writer
 
 PATIENCE_S = 60.0
