@@ -49,7 +49,7 @@ def test_an_unknown_word_is_answered_with_the_nearest(capsys) -> None:
     assert told.startswith("vibrissa: no command 'recrod'. Did you mean: record")
     assert told.count("\n") == 1
     assert cli.main(["data"]) == 1
-    assert "Did you mean: data inspect, data rerender?" in capsys.readouterr().err
+    assert "Did you mean: data inspect, data recover, data rerender?" in capsys.readouterr().err
 
 
 def test_version(capsys) -> None:
