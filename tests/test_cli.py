@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from vibrissa import cli
+from vibrissa.core.errors import ArmFault
 
 HEAVY = ("torch", "lerobot", "mujoco", "matplotlib", "scipy", "pyarrow", "tyro")
 
@@ -82,3 +83,20 @@ def test_options_that_cannot_be_read_are_one_line(capsys, argv, told) -> None:
     assert err.count("\n") == 1
     assert told in err
     assert f"See vibrissa {' '.join(argv[: 2 if argv[0] == 'task' else 1])} --help." in err
+
+
+def test_what_went_wrong_beside_an_error_is_told_above_it_and_nothing_twice(
+    monkeypatch, capsys
+) -> None:
+    def fail(args):
+        error = ArmFault("the bus is silent.")
+        error.add_note("and while leaving: ArmFault: the bus is silent.")
+        error.add_note("arm 'follower': elbow_flex does not answer and may still hold")
+        raise error
+
+    monkeypatch.setattr(cli, "_run", fail)
+    assert cli.main(["doctor"]) == 1
+    assert capsys.readouterr().err.splitlines() == [
+        "arm 'follower': elbow_flex does not answer and may still hold",
+        "vibrissa: the bus is silent.",
+    ]

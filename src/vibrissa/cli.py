@@ -53,7 +53,7 @@ USAGE_EXIT, STOPPED_EXIT = 1, 130
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; a VibrissaError is one line on stderr and exit code 1."""
+    """Run one command; a VibrissaError is one line on stderr, below its notes, and exit code 1."""
     _settle_process()
     args = list(sys.argv[1:] if argv is None else argv)
     if not args or args[0] in ("-h", "--help", "help"):
@@ -65,11 +65,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return _run(args)
     except VibrissaError as error:
+        for note in _unsaid(error):
+            print(note, file=sys.stderr)
         print(f"vibrissa: {error}", file=sys.stderr)
         return USAGE_EXIT
     except KeyboardInterrupt:
         print("vibrissa: stopped. What was finished has been kept.", file=sys.stderr)
         return STOPPED_EXIT
+
+
+def _unsaid(error: VibrissaError) -> list[str]:
+    """What went wrong while an error was on its way: an arm that may still hold, a lost row.
+
+    Where it is the same trouble once more, it is not told twice.
+    """
+    return [note for note in getattr(error, "__notes__", ()) if str(error) not in note]
 
 
 def _run(args: list[str]) -> int:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 HELD_OUT = 2_000_000  # as in vibrissa eval: no demonstration comes from these seeds
 
 LONGEST_S = 86_400.0  # a rollout of more than a day is a mistake
-MOST_DECAY = 10.0  # beyond that only the newest chunk counts: that is --horizon
+MOST_DECAY = 10.0  # from there on only the oldest chunk counts, which then is executed whole
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Config:
     horizon: int | None = None
     """How many actions of each chunk are executed; the checkpoint's own number by default."""
     ensemble: float | None = None
-    """Ask at every tick and weigh all chunks by exp(-this × age), such as 0.01."""
+    """Ask at every tick and weigh all chunks by exp(-this × n), the oldest n = 0; such as 0.01."""
     home: Literal["direct", "staged", "none"] = "direct"
     """How a real arm goes to its start pose: straight, through the middle of its joints, not."""
     reset_seconds: float | None = None
