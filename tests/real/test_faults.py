@@ -145,7 +145,7 @@ def test_an_arm_that_does_not_come_back_is_told_in_the_end(ready, station, monke
 def test_a_sagging_supply_makes_it_hold_and_go_on(ready, station, said) -> None:
     state = ready.observe().state
     asked = state + np.eye(len(JOINTS), dtype=np.float32)[0]
-    station.fault(BusFault("voltage", amount=4.2))
+    station.fault(BusFault("voltage", amount=4.1))
     until(lambda: ready.observe() and any("holds: " in line for line in said))
     held = ready.send(state)
     np.testing.assert_array_equal(ready.send(asked), held)

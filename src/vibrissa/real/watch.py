@@ -45,7 +45,8 @@ BOUNDS = (
     Bound("Present_Load", "load", "%", 0.1, 80, 80, 80, (0.5, 1.2, 1.7)),
     Bound("Present_Current", "current", "A", 0.0065, 2.0, 2.6, 3.0, (0.5, 0.5, 1.5)),
     Bound("Present_Temperature", "temperature", "°C", 1, 55, 65, 68),
-    Bound("Present_Voltage", "voltage", "V", 0.1, 4.8, 4.4, None, (0.3, 0.5, 0.0), sign=-1),
+    # Kits with 7.4 V servos have a supply of 5 V, which sags a little whenever the arm lifts.
+    Bound("Present_Voltage", "voltage", "V", 0.1, 4.6, 4.2, None, (0.3, 0.5, 0.0), sign=-1),
 )
 STATUS = "Status"
 FLAGS = {4: "too hot", 8: "too much current", 32: "overloaded"}  # bits that take its torque
