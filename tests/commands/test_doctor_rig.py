@@ -30,7 +30,8 @@ def plugged(twin: Twin) -> Iterator[Twin]:
     """The twin with all its servos, whatever a test did to it before."""
     yield twin
     for station in twin.stations.values():
-        station.bus.unplugged.clear()
+        for servo in station.bus.servos:
+            servo.plug(True)
 
 
 def told(capsys, *argv: str) -> tuple[int, list[dict[str, Any]]]:
@@ -54,7 +55,8 @@ def test_an_emulated_rig_is_well(plugged: Twin, capsys) -> None:
 
 
 def test_a_servo_whose_plug_is_out_is_named(plugged: Twin, capsys) -> None:
-    plugged.stations["follower"].bus.unplugged.add("gripper")
+    (gripper,) = [s for s in plugged.stations["follower"].bus.servos if s.joint == "gripper"]
+    gripper.plug(False)
     code, lines = told(capsys, "--config", str(plugged.folder / "rig.yaml"))
     assert code == 1
     (line,) = [line for line in lines if line["about"] == "arm"]
@@ -65,7 +67,8 @@ def test_a_servo_whose_plug_is_out_is_named(plugged: Twin, capsys) -> None:
 
 
 def test_a_supply_that_is_off(plugged: Twin, capsys) -> None:
-    plugged.stations["leader"].bus.unplugged.update(JOINTS)
+    for servo in plugged.stations["leader"].bus.servos:
+        servo.plug(False)
     code, lines = told(capsys, "--config", str(plugged.folder / "rig.yaml"))
     assert code == 1
     (line,) = [line for line in lines if line["about"] == "leader"]

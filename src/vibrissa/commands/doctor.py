@@ -40,7 +40,6 @@ PROBES = {
 }
 # Weights of a recipe's network with this arm's channels and two cameras; a test builds them.
 WEIGHTS_BYTES = {"act-state": 1_906_200, "act": 49_000_000, "act-full": 113_200_000}
-READ_S = 2.0  # how long a rig's cameras are read
 ABOUT_WIDTH = 24  # a longer name stands in a line of its own
 MARKS = {"ok": ("ok", "green"), "warning": ("warning", "yellow"), "broken": ("BROKEN", "red")}
 
@@ -187,11 +186,11 @@ def paces(cfgs: Sequence[CameraCfg]) -> dict[str, Pace | Trouble]:
     from vibrissa.real.probe import probe
 
     found: dict[str, Pace | Trouble] = {}
-    for reached in probe(cfgs, seconds=READ_S):
-        cfg = reached.cfg
-        told = "" if reached.health in ("ok", "late") else reached.health
-        trouble = reached.trouble.removeprefix(f"camera {cfg.name!r}: ")
-        pace = Pace(reached.fps, cfg.width, cfg.height, told)  # another size is a trouble
+    for one in probe(cfgs) if cfgs else []:
+        cfg = one.cfg
+        told = "" if one.health in ("ok", "late") else one.health  # its rate says what is late
+        pace = Pace(one.fps, cfg.width, cfg.height, told, one.gaps)
+        trouble = one.trouble.removeprefix(f"camera {cfg.name!r}: ")
         found[cfg.name] = Trouble(trouble) if trouble else pace
     return found
 

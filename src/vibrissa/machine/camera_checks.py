@@ -34,12 +34,16 @@ class WantedCamera:
 
 @dataclass(frozen=True)
 class Pace:
-    """What a camera gave when it was read for a moment. told: its health, "" for a good one."""
+    """What a camera gave when it was read for a moment.
+
+    told: its health, "" for a good one. gaps: frames that it counted and that never came.
+    """
 
     fps: float
     width: int
     height: int
     told: str = ""
+    gaps: int = 0
 
 
 def check_video(nodes: tuple[VideoNode, ...], usb: tuple[UsbDevice, ...]) -> list[Line]:
@@ -71,6 +75,7 @@ def check_pace(camera: WantedCamera, pace: Pace | Trouble) -> list[Line]:
         return [_absent(camera, pace.why, SILENT_DO[camera.kind])]
     asked = f"{camera.width} × {camera.height} at {camera.fps}"
     told = f"{pace.width} × {pace.height} at {pace.fps:.1f} frames/s, asked {asked}"
+    told += f", {pace.gaps} lost on the way" if pace.gaps else ""
     if (pace.width, pace.height) != (camera.width, camera.height):
         do = "write a size into the rig that the camera has: v4l2-ctl --list-formats-ext"
         return [broken(about, told, do)]
