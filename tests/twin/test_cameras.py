@@ -23,6 +23,7 @@ from vibrissa.core.contract import CameraSpec
 from vibrissa.core.errors import ArmFault, UsageError
 from vibrissa.twin.camera_faults import CAMERA_FAULTS, LATE_S, SLOW_EVERY, CameraFault, Faults
 from vibrissa.twin.cameras import CameraServer, Ready, Rendered, World
+from vibrissa.twin.publishing import _Feed, _Images
 from vibrissa.twin.ready import read_number, ready_picture
 
 EYES = (CameraSpec("overhead", 320, 240), CameraSpec("wrist", 160, 120))
@@ -38,6 +39,9 @@ class Reader:
         self._socket.setsockopt_string(zmq.SUBSCRIBE, "")
         self._socket.setsockopt(zmq.RCVTIMEO, int(PATIENCE_S * 1000))
         self._socket.connect(address.rsplit("/", 1)[0])
+
+    def close(self) -> None:
+        self._socket.close(linger=0)
 
     def read(self) -> dict[str, Any]:
         return json.loads(self._socket.recv_string())
@@ -228,6 +232,30 @@ def test_a_world_is_read_as_it_was_written() -> None:
     np.testing.assert_array_equal(world.read(), [1.0, 2.0, 3.0])
     with pytest.raises(ArmFault):
         world.write(np.zeros(4))
+
+
+def test_nobody_looks_where_nobody_reads() -> None:
+    """A camera counts on unread; whoever comes, and comes back, is served."""
+    looks: list[int] = []
+    images = _Images(
+        lambda camera, number: looks.append(number) or np.zeros((120, 160, 3), np.uint8), 0
+    )
+    with zmq.Context() as context:
+        socket = context.socket(zmq.XPUB)
+        address = f"tcp://127.0.0.1:{socket.bind_to_random_port('tcp://127.0.0.1')}/eye"
+        feed = _Feed("eye", images, socket)
+        for _ in range(2):
+            for _ in range(5):
+                feed.take(frozenset())
+            assert not looks
+            reader = Reader(address)
+            assert socket.poll(int(PATIENCE_S * 1000))  # it has subscribed
+            feed.take(frozenset())
+            assert looks == [reader.read()["sequence"]["eye"]]
+            looks.clear()
+            reader.close()
+            assert socket.poll(int(PATIENCE_S * 1000))  # it has left
+        socket.close(linger=0)
 
 
 def test_it_dies_with_whoever_started_it() -> None:

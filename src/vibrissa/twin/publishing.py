@@ -1,7 +1,8 @@
 """One loop that looks, spoils, encodes and sends: what a camera server's process does.
 
 Each camera has its own count of frames. A frame is taken at its moment on a grid; whatever makes
-one late makes no other one late, and frames that could not be taken in time are not taken.
+one late makes no other one late, and frames that could not be taken in time are not taken. A
+camera that nobody reads counts on without looking.
 """
 
 from __future__ import annotations
@@ -74,6 +75,7 @@ class _Feed:
         self.name = name
         self._images, self._socket = images, socket
         self._sequence = -1
+        self._read = False  # whether anybody subscribes
         self._last = ""  # the picture a frozen camera goes on sending
         self._under_way: list[tuple[float, int, str]] = []  # when, sequence, message; a heap
 
@@ -86,6 +88,8 @@ class _Feed:
         """Take a frame now, with what befalls it, and send it or set it under way."""
         self._sequence += 1
         if "gone" in kinds or ("slow" in kinds and self._sequence % SLOW_EVERY):
+            return
+        if not self._is_read():
             return
         taken_s, wall_s = time.monotonic(), time.time()
         if "frozen" not in kinds or not self._last:
@@ -100,6 +104,11 @@ class _Feed:
         """Send what has arrived by now."""
         while self._under_way and self._under_way[0][0] <= now_s:
             self._send(heapq.heappop(self._under_way)[2])
+
+    def _is_read(self) -> bool:
+        while self._socket.poll(0):  # the first who subscribes tells 1, the last who leaves 0
+            self._read = self._socket.recv()[:1] == b"\x01"
+        return self._read
 
     def _send(self, message: str) -> None:
         try:
@@ -161,7 +170,7 @@ def _bind(context: zmq.Context, names: list[str], where: tuple[str, int]) -> dic
     host, first = where
     sockets: dict[str, zmq.Socket] = {}
     for place, name in enumerate(names):
-        socket = context.socket(zmq.PUB)
+        socket = context.socket(zmq.XPUB)
         socket.setsockopt(zmq.SNDHWM, QUEUE)
         socket.setsockopt(zmq.LINGER, 0)
         port = first + place if first else 0
