@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from threading import Lock
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -11,11 +13,12 @@ from twin.waiting import until
 
 from vibrissa.core.contract import CameraSpec
 from vibrissa.core.errors import ArmFault
+from vibrissa.real import sources
 from vibrissa.real.camera import Camera
 from vibrissa.real.cameras import Cameras, specs
 from vibrissa.real.probe import probe
 from vibrissa.real.rig import CameraCfg
-from vibrissa.real.sources import make_source
+from vibrissa.real.sources import RealSense, make_source
 from vibrissa.twin.camera_faults import CameraFault
 from vibrissa.twin.cameras import CameraServer, Ready
 
@@ -186,3 +189,26 @@ def _look(cameras: Cameras) -> dict[str, str]:
         return {name: frame.health for name, frame in cameras.latest().items()}
     except ArmFault:
         return {"overhead": "missing", "wrist": "missing"}
+
+
+def test_depth_is_in_metres_whatever_the_camera_counts_in() -> None:
+    """A RealSense without its driver: as much of LeRobot's class as is asked."""
+    sensor = SimpleNamespace(get_depth_scale=lambda: 0.0001)
+    device = SimpleNamespace(first_depth_sensor=lambda: sensor)
+    camera = SimpleNamespace(
+        rs_profile=SimpleNamespace(get_device=lambda: device),
+        async_read=lambda timeout_ms: None,
+        frame_lock=Lock(),
+        latest_color_frame=np.zeros((48, 64, 3), np.uint8),
+        latest_depth_frame=np.full((48, 64, 1), 2500, np.uint16),
+        latest_timestamp=12.5,
+    )
+    source = RealSense.__new__(RealSense)
+    source._camera, source._unit_m = camera, sources._depth_unit_m(camera)
+    grabbed = source.read(0.1)
+    assert grabbed is not None
+    assert grabbed.depth is not None
+    assert grabbed.depth.shape == (48, 64)
+    assert grabbed.depth.dtype == np.float32
+    assert grabbed.depth[0, 0] == pytest.approx(0.25)
+    assert grabbed.captured_s == 12.5

@@ -12,6 +12,11 @@ import numpy as np
 import pytest
 from twin.waiting import until
 
+from vibrissa.control.clock import WallClock
+from vibrissa.control.drive import run_episode
+from vibrissa.control.keys import NoKeys
+from vibrissa.control.session import HumanTask
+from vibrissa.core.episode import Episode
 from vibrissa.core.errors import ArmFault
 from vibrissa.core.units import JOINTS
 from vibrissa.real import link
@@ -161,6 +166,33 @@ def test_other_firmware_is_told_before_the_arm_moves(rig, station, said) -> None
         RealArm(rig, 30, say=said.append, warning_s=0),
     ):
         pass
+
+
+def test_a_leader_that_falls_silent_ends_the_episode_and_the_arm_holds(
+    rig, twin, ready, station
+) -> None:
+    ends: list[Episode] = []
+
+    class Watcher:
+        def on_start(self, start) -> None:
+            twin.stations["leader"].fault(BusFault("silent", at_s=0.3))
+
+        def on_step(self, step) -> None:
+            return None
+
+        def on_end(self, episode: Episode) -> None:
+            ends.append(episode)
+
+    with Leader(rig.leader) as leader:
+        task = HumanTask("lead", seconds=60, rate_hz=30, keys=NoKeys())
+        with pytest.raises(ArmFault, match="leader 'leader': no answer from shoulder_pan"):
+            run_episode(ready, leader, task, [Watcher()], clock=WallClock(30))
+    assert ends[0].outcome.reason == "fault"
+    assert all(_torques(station))
+    goals = _goals(station)
+    np.testing.assert_allclose(
+        ready.observe().state, ready.link.calibration.rad(np.array(goals)), atol=0.1
+    )
 
 
 @pytest.mark.parametrize("kind", ["silent", "gone"])

@@ -12,6 +12,7 @@ import pytest
 from twin.waiting import until
 
 import vibrissa
+from vibrissa.real.leaving import Terminated, signals_as_interrupts, undisturbed
 
 CODE = """
 import sys, time
@@ -69,3 +70,36 @@ def test_the_torque_is_off_afterwards(twin, way, number) -> None:
     assert told.count("its torque goes off now, hold the arm!") == 1
     assert ("a bug of somebody's" in told) == (way == "error")
     assert program.returncode != 0 or way == "end"
+
+
+def test_an_impatient_ctrl_c_waits_for_the_last_packets() -> None:
+    done = []
+
+    def last_packets() -> None:
+        with undisturbed():
+            os.kill(os.getpid(), signal.SIGINT)
+            done.append("packets")
+
+    with pytest.raises(KeyboardInterrupt):
+        last_packets()
+    assert done == ["packets"]
+    with pytest.raises(KeyboardInterrupt):
+        os.kill(os.getpid(), signal.SIGINT)
+
+
+def test_only_signals_that_nobody_takes_are_taken() -> None:
+    seen = []
+    before = signal.signal(signal.SIGHUP, lambda number, _: seen.append(number))
+
+    def ended() -> None:
+        with signals_as_interrupts():
+            os.kill(os.getpid(), signal.SIGHUP)
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    try:
+        with pytest.raises(Terminated):
+            ended()
+        assert seen == [signal.SIGHUP]
+        assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    finally:
+        signal.signal(signal.SIGHUP, before)

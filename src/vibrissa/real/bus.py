@@ -1,9 +1,9 @@
 """Six servos on one port, through LeRobot's own driver: bounded in time, and told by name.
 
 The driver gives an unanswered packet 50 ms. A request is asked again a bounded number of times,
-and as long as answers come broken but at once, for `BROKEN_S`. No answer says which question it
-belongs to, so one that comes late must not be taken for the next one's: between two questions of
-different kinds the line is given time to fall silent.
+and for `PATIENT_S` at least: so long may a hub or a busy computer be away. No answer says which
+question it belongs to, so one that comes late must not be taken for the next one's: between two
+questions of different kinds the line is given time to fall silent.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ from vibrissa.core.units import JOINTS
 from vibrissa.real.calibration import Calibration
 
 MODEL = "sts3215"
-BROKEN_S = 0.1
+PATIENT_S = 0.25  # in the loop; the arm holds its last target meanwhile
+CALM_S = 1.0  # outside of it
 QUIET_S = 0.1  # after a lost answer, how late it may still come
 PRESENT, SENSES = 56, 15  # the registers from Present_Position to Present_Current
 SALTS = 8  # by fewer bytes than that a question is longer than it need be
@@ -87,7 +88,8 @@ class ServoBus:
         """
         ask = lambda: self._synced("Model_Number", [joint])  # noqa: E731
         try:
-            return int(self._ask(ask, joint, 0 if quick else None, waits=not quick)[joint])
+            found = self._ask(ask, joint, 0 if quick else 2, waits=not quick, calm_s=PATIENT_S)
+            return int(found[joint])
         except Silent:
             return None
 
@@ -180,6 +182,7 @@ class ServoBus:
         retries: int | None = None,
         *,
         waits: bool = True,
+        calm_s: float = CALM_S,
     ) -> Any:
         """`call`, again where the answer is lost or broken. Raises PortGone or Silent.
 
@@ -188,7 +191,7 @@ class ServoBus:
         if not self.is_open:
             raise PortGone(f"{self.what}: {self.port} is not open.")
         most = self._retries if retries is None else retries
-        began_s, tries = time.monotonic(), 0
+        began_s, tries, patient_s = time.monotonic(), 0, calm_s if waits else PATIENT_S
         while True:
             try:
                 self._clear(waits)
@@ -200,7 +203,7 @@ class ServoBus:
                 tries += 1
                 self.trouble, self._lost_s = self.trouble + 1, time.monotonic()
                 self._salt = (self._salt + 1) % SALTS
-                if tries > most and (retries == 0 or self._lost_s - began_s > BROKEN_S):
+                if tries > most and (retries == 0 or self._lost_s - began_s > patient_s):
                     raise Silent(
                         f"{self.what}: no answer ({what}). Check the cable and the power."
                     ) from lost

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vibrissa.core.episode import Health, Picture
+from vibrissa.core.errors import VibrissaError
 from vibrissa.real.rig import CameraCfg
 from vibrissa.real.sight import exposure, fingerprint, sampled
 from vibrissa.real.sources import CameraTrouble, Grabbed, Source
@@ -157,8 +158,8 @@ class Camera:
                     self._read(source)
                 finally:
                     source.close()
-            except CameraTrouble as trouble:
-                self._trouble = str(trouble)
+            except VibrissaError as trouble:
+                self._trouble = str(trouble).removeprefix(f"camera {self.cfg.name!r}: ")
             self._stop.wait(AGAIN_S)
 
     def _read(self, source: Source) -> None:

@@ -13,6 +13,7 @@ from vibrissa.real.bus import PortGone, ServoBus, Silent
 from vibrissa.real.calibration import default_path, load_calibration
 from vibrissa.real.greet import configure, greet, take_torque
 from vibrissa.real.joints import Joints
+from vibrissa.real.leaving import undisturbed
 from vibrissa.real.rig import ArmCfg
 
 COME_BACK_S = 10.0  # how long an arm that vanished is waited for, between two episodes
@@ -83,9 +84,10 @@ class Link:
             self._warn()
             raise
         finally:
-            if self.bus.is_open:
-                told += [f"{self.what}: {line}" for line in self.bus.torque_off()]
-            self.bus.close()
+            with undisturbed():
+                if self.bus.is_open:
+                    told += [f"{self.what}: {line}" for line in self.bus.torque_off()]
+                self.bus.close()
         return told
 
     def _warn(self) -> None:
