@@ -159,9 +159,12 @@ def _check(cfg: Config, rig: Rig) -> None:
     for name in ("seconds", "rate"):
         value = getattr(cfg, name)
         if value is not None and not 0 < value < 10_000:
-            raise UsageError(f"--{name} {value:g}: more than 0.")
-    if cfg.reset_seconds is not None and cfg.reset_seconds < 0:
-        raise UsageError(f"--reset-seconds {cfg.reset_seconds:g}: at least 0.")
+            raise UsageError(f"--{name} {value:g}: more than 0 and less than 10000.")
+    if cfg.rate is not None and not cfg.rate.is_integer():
+        told = "a whole number, such as 30: LeRobot stores whole frames a second"
+        raise UsageError(f"--rate {cfg.rate:g}: {told}.")
+    if cfg.reset_seconds is not None and not 0 <= cfg.reset_seconds < 10_000:
+        raise UsageError(f"--reset-seconds {cfg.reset_seconds:g}: at least 0, less than 10000.")
     if cfg.resume and cfg.top_up is not None:
         raise UsageError("--resume goes up to --episodes, --top-up adds some: say one of them.")
     if cfg.top_up is not None and cfg.top_up < 1:

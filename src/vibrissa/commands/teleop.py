@@ -97,7 +97,7 @@ def _check(cfg: Config, rig: Rig) -> str:
     for name in ("seconds", "rate", "forward"):
         value = getattr(cfg, name)
         if value is not None and not 0 < value < 100_000:
-            raise UsageError(f"--{name} {value:g}: more than 0.")
+            raise UsageError(f"--{name} {value:g}: more than 0 and less than 100000.")
     return who
 
 
