@@ -22,6 +22,7 @@ from vibrissa.core.errors import UsageError, VibrissaError
 COMMANDS: dict[str, tuple[str, str]] = {
     "demo": ("vibrissa.commands.demo", "from nothing to a judged policy and a report, in minutes"),
     "record": ("vibrissa.commands.record", "record demonstrations on a real or simulated arm"),
+    "setup": ("vibrissa.commands.setup", "a first desk: ports, ids, calibration, cameras"),
     "teleop": ("vibrissa.commands.teleop", "lead an arm by hand, and record nothing"),
     "train": ("vibrissa.commands.train", "train a recipe on a dataset"),
     "eval": ("vibrissa.commands.eval", "judge a checkpoint, or the expert, zero, random pilot"),

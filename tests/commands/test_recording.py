@@ -87,7 +87,6 @@ def test_an_existing_set_is_never_written_over(tmp_path: Path, desk: Path, capsy
 
 
 def test_resuming_means_up_to_and_topping_up_means_more(tmp_path: Path, desk: Path, capsys) -> None:
-    pytest.importorskip("vibrissa.data.extend")
     out = tmp_path / "set"
     assert record(desk, out, "--episodes", "2", "--resume") == 0  # nothing is there yet
     assert record(desk, out, "--episodes", "3", "--resume") == 0
@@ -105,7 +104,6 @@ def test_resuming_means_up_to_and_topping_up_means_more(tmp_path: Path, desk: Pa
 
 def test_a_recalibrated_arm_is_noticed(tmp_path: Path, desk: Path, capsys) -> None:
     """Joint angles of another calibration mean something else: they never get into one set."""
-    pytest.importorskip("vibrissa.data.extend")
     out = tmp_path / "set"
     assert record(desk, out, "--episodes", "1") == 0
     path = out / "meta/vibrissa/recording.json"

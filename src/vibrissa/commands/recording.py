@@ -177,6 +177,7 @@ def _there(cfg: Config, contract: Contract) -> int:
     And where this arm cannot add to it, with every difference.
     """
     from vibrissa.data.disk import require_absent
+    from vibrissa.data.extend import extension
 
     if not _extends(cfg):
         try:
@@ -187,8 +188,6 @@ def _there(cfg: Config, contract: Contract) -> int:
         return 0
     if cfg.top_up is not None and not cfg.out.exists():
         raise UsageError(f"--top-up {cfg.top_up}: there is no dataset {cfg.out} yet.")
-    from vibrissa.data.extend import extension  # pyright: ignore
-
     found = extension(cfg.out, contract)
     if found.recalibrated and not cfg.recalibrated:
         raise DatasetError(
@@ -348,13 +347,11 @@ def _recorder(cfg: Config, rig: Rig, stand: Stand, judge: HumanTask) -> Recorder
     }
     if stand.real is not None:
         session |= {"arm_id": rig.arm.id, "cameras": stand.real.cameras.settings}
-    more: dict[str, Any] = {}
-    if _extends(cfg):
-        more = {"extend": True, "recalibrated": cfg.recalibrated}
     return Recorder(
         cfg.out,
         keep=judge.wanted,
         patience_s=0.0 if stand.real is not None else 60.0,
         session=session,
-        **more,
+        extend=_extends(cfg),
+        recalibrated=cfg.recalibrated,
     )

@@ -60,7 +60,7 @@ class ServoBus:
     def open(self) -> None:
         """Open the port, for this program alone. Raises PortGone with what to do."""
         if self._driver is None:
-            self._driver = _driver(self.port)
+            self._driver = joint_bus(self.port)
         handler = self._driver.port_handler
         try:
             if not os.path.exists(self.port):
@@ -223,7 +223,7 @@ class ServoBus:
         handler.ser.reset_input_buffer()
 
 
-def _driver(port: str) -> Any:
+def joint_bus(port: str) -> Any:
     """LeRobot's bus with an SO-101's motors. It gets no calibration: the arm converts by itself."""
     from lerobot.motors import Motor, MotorNormMode
     from lerobot.motors.feetech import FeetechMotorsBus
