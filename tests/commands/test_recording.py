@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +17,8 @@ from vibrissa import cli
 from vibrissa.core.units import to_rad
 from vibrissa.data.dataset import open_dataset
 from vibrissa.data.features import ACTION, STATE
+from vibrissa.twin.faults import BusFault
+from vibrissa.twin.twin import Twin
 
 
 @pytest.fixture
@@ -197,3 +200,49 @@ def test_a_live_view_is_left_beside_the_recording(tmp_path: Path, desk: Path) ->
     view = tmp_path / "view.rrd"
     assert record(desk, tmp_path / "set", "--episodes", "1", "--live-file", str(view)) == 0
     assert view.stat().st_size > 1000
+
+
+def _breaking(twin: Twin, capsys, heard: list[str]) -> Iterator[str | None]:
+    """An episode, then the follower falls silent in the second one until somebody is asked."""
+    yield from [*[None] * 12, "s", *[None] * 12]
+    twin.stations["follower"].fault(BusFault("silent"))
+    for _ in range(5000):
+        heard.append(capsys.readouterr().err)
+        if "→ connect again" in "".join(heard):
+            break
+        yield None
+    twin.stations["follower"].heal()
+    yield "right"
+    yield from [*[None] * 12, "f"]
+
+
+def test_after_a_fault_a_key_goes_on_and_nothing_finished_is_lost(
+    tmp_path: Path, monkeypatch, capsys
+) -> None:
+    heard: list[str] = []
+    out = tmp_path / "set"
+    with served(tmp_path / "twin") as twin:
+        press(monkeypatch, _breaking(twin, capsys, heard))
+        assert record(twin.folder, out, "--episodes", "2", "--seconds", "100") == 0
+    told = capsys.readouterr()
+    assert _reasons(out) == ["success", "failure"]
+    assert "The arm holds; every finished episode is kept." in "".join(heard)
+    assert "1 broken off and kept in the journal" in told.out
+
+
+def test_a_fault_that_nobody_can_mend_ends_it_with_its_line(tmp_path: Path, capsys) -> None:
+    out = tmp_path / "set"
+    with served(tmp_path / "twin") as twin:
+
+        def pull() -> None:
+            while not (out / "meta" / "info.json").exists():  # an episode is stored
+                time.sleep(0.02)
+            twin.stations["leader"].fault(BusFault("silent"))
+
+        threading.Thread(target=pull, daemon=True).start()
+        assert record(twin.folder, out, "--episodes", "500") == 1
+    err = capsys.readouterr().err
+    assert "no answer from" in err.splitlines()[-1]
+    dataset = open_dataset(out)
+    assert len(dataset.episodes) >= 1
+    assert {note["reason"] for note in dataset.notes} == {"timeout"}
