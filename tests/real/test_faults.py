@@ -77,6 +77,7 @@ def test_a_fault_that_stays_ends_the_episode_and_the_arm_holds(ready, station, f
     station.fault(fault)
     assert told in _fault(ready)
     goals = _goals(station)
+    ready.hold()  # has nothing to add, and nobody to tell
     station.heal()
     assert all(_torques(station))
     assert _goals(station) == goals  # nobody moved it

@@ -172,8 +172,11 @@ class RealArm:
         return sent
 
     def hold(self) -> None:
-        """Stay here: the target, or the measured pose where the arm is not yet near its target."""
-        if self._target is None:
+        """Stay here: the target, or the measured pose where the arm is not yet near its target.
+
+        An arm that was just told to be out of reach holds its last target without being asked.
+        """
+        if self._target is None or self.link.joints.lost:
             return
         here = self.link.joints.rad()
         moving = np.abs(here - self._target) > HOLD_RAD

@@ -13,6 +13,7 @@ import os
 import termios
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -86,7 +87,7 @@ class ServoBus:
 
         quick: it is asked once and nobody waits; whether it lives is sure, its model is not.
         """
-        ask = lambda: self._synced("Model_Number", [joint])  # noqa: E731
+        ask = partial(self._synced, "Model_Number", [joint])
         try:
             found = self._ask(ask, joint, 0 if quick else 2, waits=not quick, calm_s=PATIENT_S)
             return int(found[joint])
@@ -99,17 +100,17 @@ class ServoBus:
         Asked as a synchronous read of one: there the driver hands out the value even when the
         servo tells of an overload in the same packet.
         """
-        ask = lambda: self._synced(register, [joint])  # noqa: E731
+        ask = partial(self._synced, register, [joint])
         return int(self._ask(ask, f"{joint}, {register}")[joint])
 
     def write(self, register: str, joint: str, value: int, *, retries: int | None = None) -> None:
         """Set one register of one servo, acknowledged."""
-        ask = lambda: self._driver.write(register, joint, value, normalize=False)  # noqa: E731
+        ask = partial(self._driver.write, register, joint, value, normalize=False)
         self._ask(ask, f"{joint}, {register}", retries, waits=False)
 
     def read_all(self, register: str) -> NDArray[np.int64]:
         """The same register of all six (6,), in `JOINTS` order, in one exchange."""
-        found = self._ask(lambda: self._synced(register), register)
+        found = self._ask(partial(self._synced, register), register)
         return np.array([found[name] for name in JOINTS], np.int64)
 
     def present(self, length: int = SENSES) -> NDArray[np.uint8]:
@@ -119,12 +120,12 @@ class ServoBus:
         for another number of bytes than the last ones, and answers of another length are old.
         """
         self._salt = (self._salt + 1) % SALTS
-        return self._ask(lambda: self._sensed(length), "positions", waits=False)
+        return self._ask(partial(self._sensed, length), "positions", waits=False)
 
     def write_all(self, register: str, values: NDArray[np.integer]) -> None:
         """Set the same register of all six (6,); nobody acknowledges it."""
         wanted = dict(zip(JOINTS, map(int, values), strict=True))
-        ask = lambda: self._driver.sync_write(register, wanted, normalize=False)  # noqa: E731
+        ask = partial(self._driver.sync_write, register, wanted, normalize=False)
         self._ask(ask, register, waits=False)
 
     def silent(self) -> list[str]:
@@ -207,8 +208,7 @@ class ServoBus:
                     raise Silent(
                         f"{self.what}: no answer ({what}). Check the cable and the power."
                     ) from lost
-            except (OSError, termios.error, TypeError) as gone:
-                # TypeError: pyserial's, on a port closed under its reader
+            except (OSError, termios.error) as gone:
                 raise PortGone(
                     f"{self.what}: {self.port} vanished. Check cable, hub and power."
                 ) from gone

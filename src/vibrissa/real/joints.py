@@ -42,6 +42,7 @@ class Joints:
         self._last: NDArray[np.int64] | None = None
         self._last_s = 0.0
         self.senses: Senses = {}
+        self.lost = False  # whether the last question found no answer
 
     def rad(self) -> NDArray[np.float32]:
         """The joints (6,) rad, now. Raises ArmFault with the names of those that are silent."""
@@ -53,9 +54,11 @@ class Joints:
         A broken packet passes its checksum once in 256; a joint that seems to have leapt is asked
         once more, and what was said twice is believed.
         """
+        self.lost = True
         found = self._ask()
         if self._leapt(found):
             found = self._ask()
+        self.lost = False
         self._last, self._last_s = found, self._now()
         return found
 
