@@ -81,3 +81,11 @@ def test_what_is_wrong_has_a_line(tmp_path, text, line, told) -> None:
 def test_there_must_be_a_file(tmp_path) -> None:
     with pytest.raises(UsageError, match="there is no file"):
         load_rig(tmp_path / "none.yaml")
+
+
+def test_the_rig_in_the_documentation_is_one(tmp_path) -> None:
+    text = (Path(__file__).parents[2] / "docs" / "real-arm.md").read_text("utf8")
+    (tmp_path / "rig.yaml").write_text(text.split("```yaml\n")[1].split("```")[0])
+    rig = load_rig(tmp_path / "rig.yaml")
+    assert [camera.name for camera in rig.cameras] == ["overhead", "wrist"]
+    assert rig.rest_deg is not None
