@@ -13,11 +13,13 @@ import pytest
 from vibrissa import cli
 from vibrissa.commands import setup
 from vibrissa.commands.talk import Talk
+from vibrissa.core.contract import CameraSpec
 from vibrissa.core.errors import UsageError
 from vibrissa.core.units import JOINTS
 from vibrissa.real.calibration import load_calibration
 from vibrissa.real.rig import load_rig
 from vibrissa.sim.tasks import make_scene
+from vibrissa.twin.cameras import CameraServer, Ready
 from vibrissa.twin.control import ask
 from vibrissa.twin.faults import BusFault
 from vibrissa.twin.twin import Twin, TwinCfg
@@ -169,23 +171,33 @@ def test_a_step_that_fails_is_told_and_can_be_done_again_or_skipped(
     assert load_rig(tmp_path / "rig.yaml").arm.port == port
 
 
-def test_cameras_are_opened_shown_and_named(tmp_path: Path, monkeypatch, opengl) -> None:
-    from vibrissa.twin.cameras import Views
-
-    pytest.importorskip("zmq")
+def test_cameras_are_opened_shown_and_named(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setattr("vibrissa.machine.video.video_nodes", lambda: ())
     file = tmp_path / "rig.yaml"
-    file.write_text("arm: {kind: so101, port: /dev/none}\n")
-    del Views
-    owner = _Owner(
-        [
-            ("Do it?", "", None),
-            ("over the network", "overhead", None),
-            ("is no address", "", None),
-            ("Is it right?", "", None),
-        ]
+    file.write_text(
+        "arm: {kind: so101, port: /dev/none}\n"
+        "cameras: {old: {kind: zmq, device: 'tcp://127.0.0.1:1/old'}}\n"
     )
-    assert _setup(monkeypatch, owner, str(file), "--steps", "cameras") == 0
+    eyes = tuple(CameraSpec(name, 160, 120) for name in ("overhead", "wrist"))
+    with CameraServer(Ready(eyes, 30), port=0) as server:
+        owner = _Owner(
+            [
+                ("Do it?", "", None),
+                ("camera 'old'", "drop", None),
+                ("over the network", "overhead", None),
+                ("is no address", server.addresses["overhead"], None),
+                ("Its name", "above", None),
+                ("over the network", server.addresses["wrist"], None),
+                ("Its name", "-", None),
+                ("over the network", "", None),
+                ("Is it right?", "", None),
+            ]
+        )
+        assert _setup(monkeypatch, owner, str(file), "--steps", "cameras") == 0
+        assert owner.left == []
+    (camera,) = load_rig(file).cameras
+    assert (camera.name, camera.kind, camera.width, camera.height) == ("above", "zmq", 160, 120)
+    assert (tmp_path / "rig-pictures" / "overhead.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_when_nobody_answers_it_ends_with_a_line(tmp_path: Path, monkeypatch, capsys) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -247,3 +248,17 @@ def test_what_is_pressed_as_an_episode_begins_belongs_to_the_last_one() -> None:
     assert (episode.outcome.reason, episode.outcome.ticks) == ("failure", 11)
     task = HumanTask("Do it", seconds=2, rate_hz=RATE_HZ, keys=ScriptedKeys(["esc"]))
     assert run_episode(_Arm(), Zero(), task).outcome.reason == "aborted"
+
+
+def test_an_episode_slower_than_its_rate_says_so_in_its_line() -> None:
+    desk = _Desk(keys=NoKeys())
+    play = desk.session._play
+
+    def slow(task: Task, observers: Sequence[Observer], seed: int) -> Episode:
+        episode = play(task, observers, seed)
+        measures = {"slower_than_stated": 1.0, "reached_hz": 21.3}
+        return replace(episode, outcome=replace(episode.outcome, measures=measures))
+
+    desk.session._play = slow
+    desk.run(1)
+    assert desk.lines[0].endswith("SLOWER than its rate: 21.3 ticks a second")

@@ -88,7 +88,7 @@ def record_at_arm(cfg: Config, rig: Rig, simulated: Callable[[], tuple[Stand, Ta
     with ExitStack() as opened:
         status = opened.enter_context(StatusLine(keys=told))
         stand, task = _stand(cfg, rig, status.say, simulated)
-        there = _there(cfg, stand.arm.contract)
+        there = _there(cfg, stand.arm.contract, status.say)
         if cfg.resume and there >= cfg.episodes:
             status.say(f"{cfg.out} holds {there} episodes; 0 are to come.")
             return Sat(cfg.out, 0, 0, 0, 0.0, there)
@@ -171,7 +171,7 @@ def _check(cfg: Config, rig: Rig) -> None:
         raise UsageError(f"--top-up {cfg.top_up}: at least 1.")
 
 
-def _there(cfg: Config, contract: Contract) -> int:
+def _there(cfg: Config, contract: Contract, say: Say) -> int:
     """How many episodes the set holds. Raises where it should not be there, or should.
 
     And where this arm cannot add to it, with every difference.
@@ -195,6 +195,8 @@ def _there(cfg: Config, contract: Contract) -> int:
             "if both calibrations put the joints at the same places."
         )
     found.require(cfg.out, recalibrated=cfg.recalibrated)
+    if found.left:
+        say(found.left)
     return found.episodes
 
 
