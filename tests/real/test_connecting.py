@@ -23,6 +23,7 @@ def _trouble(rig: Rig, said: list[str]) -> str:
         pass
     told = str(caught.value)
     assert "\n" not in told
+    said += getattr(caught.value, "__notes__", [])
     return told
 
 
@@ -54,6 +55,7 @@ def test_a_port_that_another_program_has(rig, said) -> None:
     other = ServoBus(rig.arm.port, "another")
     other.open()
     assert "another program has it open" in _trouble(rig, said)
+    assert said == []  # no word about a torque that is the other program's
     other.close()
     with RealArm(rig, 30, say=said.append, warning_s=0):
         pass

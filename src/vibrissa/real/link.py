@@ -39,10 +39,12 @@ class Link:
         self.calibration = load_calibration(cfg.calibration or default_path(cfg.id))
         self.bus = ServoBus(cfg.port, self.what, retries=cfg.read_retries)
         self.joints = Joints(self.bus, self.calibration, ADVICE, now=now)
+        self._served = False  # whether the port was ever ours
 
     def open(self) -> None:
         """Open the port, see that the arm is whole, and set it. Raises ArmFault."""
         self.bus.open()
+        self._served = True
         for line in greet(self.bus, self.calibration):
             self._say(line)
         configure(self.bus, self.cfg)
@@ -74,6 +76,8 @@ class Link:
         the port is closed at last, whatever happens.
         """
         told: list[str] = []
+        if not self._served:  # a port that another program has: that one's torque, not ours
+            return told
         try:
             if not self._reachable():
                 return [self._unreached()]
