@@ -12,11 +12,16 @@ import numpy as np
 import pytest
 import yaml
 from commands.desk import press, record, served
+from data.recordings import contract
+from data.recordings import record as recorded
+from learn.tiny import quiet
 
 from vibrissa import cli
+from vibrissa.commands.train import train_policy
 from vibrissa.core.units import to_rad
 from vibrissa.data.dataset import open_dataset
 from vibrissa.data.features import ACTION, STATE
+from vibrissa.learn.recipes import recipe_named
 from vibrissa.twin.faults import BusFault
 from vibrissa.twin.twin import Twin
 
@@ -246,3 +251,15 @@ def test_a_fault_that_nobody_can_mend_ends_it_with_its_line(tmp_path: Path, caps
     dataset = open_dataset(out)
     assert len(dataset.episodes) >= 1
     assert {note["reason"] for note in dataset.notes} == {"timeout"}
+
+
+def test_a_checkpoint_may_lead_and_is_recorded_as_a_policy(tmp_path: Path, desk: Path) -> None:
+    made = tmp_path / "made"
+    recorded(made / "set", contract(privileged=False), 2)
+    train_policy(recipe_named("debug"), made / "set", made / "run", threads=1, say=quiet)
+    out = tmp_path / "set"
+    argv = ["--pilot", "policy", "--checkpoint", str(made / "run"), "--device", "cpu"]
+    assert record(desk, out, *argv, "--episodes", "1") == 0
+    dataset = open_dataset(out)
+    assert set(dataset.column("source").tolist()) == {0}  # policy
+    assert len(dataset.column("source")) == 15
