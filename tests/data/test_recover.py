@@ -208,7 +208,7 @@ def test_the_command_tells_what_it_brought_back(tmp_path: Path, capsys) -> None:
     assert "was open" in lines[0]
     assert lines[-1].endswith(f"brought back: {out}")
     assert cli.main(["data", "recover", str(out)]) == 1
-    assert "has no journal" in capsys.readouterr().err
+    assert "whole and has no journal" in capsys.readouterr().err
 
 
 def test_a_recording_goes_on(tmp_path: Path) -> None:
@@ -376,3 +376,19 @@ def test_a_killed_recording_loses_less_than_a_second(tmp_path: Path) -> None:
     assert told["finished_episodes_lost"] == 0
     assert told["rows_out_of_step"] == 0
     assert told["lost_s"]["most"] < 10  # under a second on a machine with nothing else to do
+
+
+def test_a_power_cut_anywhere_loses_nothing_that_was_promised(tmp_path: Path) -> None:
+    out = tmp_path / "told.json"
+    argv = ["--every", "45", "--seeds", "1", "--out", str(out)]
+    result = subprocess.run(
+        [sys.executable, str(RUN / "power_cut.py"), *argv],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr
+    told = json.loads(out.read_text())
+    for kind in ("rows", "two cameras"):
+        assert told[kind]["disks"] > 9
+        assert told[kind]["wrong"] == []

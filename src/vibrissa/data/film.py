@@ -141,13 +141,15 @@ class Film:
         """
         self.stop()
         self.check()
-        return shots_of(self._samples)
+        samples, self._samples = self._samples, []
+        return shots_of(samples)
 
     def stop(self) -> None:
         """Close the file as it is; once is enough."""
         if self._thread.is_alive():
             self._queue.put(None)
             self._thread.join()
+        self._sink = self._last = None  # pictures must not wait for a collector of cycles
 
     def cancel(self) -> None:
         """Stop and delete what was written."""
@@ -183,8 +185,8 @@ class Film:
         if first is None:
             return
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
             if self._sink is None:
+                self.path.parent.mkdir(parents=True, exist_ok=True)
                 with av.open(str(self.path), "w") as container:
                     self._encode(container, first)
                 return
