@@ -208,7 +208,7 @@ def test_the_command_tells_what_it_brought_back(tmp_path: Path, capsys) -> None:
     assert "was open" in lines[0]
     assert lines[-1].endswith(f"brought back: {out}")
     assert cli.main(["data", "recover", str(out)]) == 1
-    assert "whole and has no journal" in capsys.readouterr().err
+    assert "and has no journal" in capsys.readouterr().err
 
 
 def test_a_recording_goes_on(tmp_path: Path) -> None:
