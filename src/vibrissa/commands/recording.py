@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from vibrissa.commands import going_on
 from vibrissa.commands.rigs import (
     LEADERS,
     Home,
@@ -21,14 +22,13 @@ from vibrissa.commands.rigs import (
     policy_lead,
     replay_lead,
 )
-from vibrissa.core.errors import DatasetError, UsageError
+from vibrissa.core.errors import UsageError
 
 if TYPE_CHECKING:
     from vibrissa.commands.record import Config
     from vibrissa.control.keys import Keys
     from vibrissa.control.paced import Paced
     from vibrissa.control.session import HumanTask, Session, Tally
-    from vibrissa.core.contract import Contract
     from vibrissa.core.protocols import Observer, Task
     from vibrissa.data.recorder import Recorder
     from vibrissa.real.rig import Rig
@@ -88,7 +88,7 @@ def record_at_arm(cfg: Config, rig: Rig, simulated: Callable[[], tuple[Stand, Ta
     with ExitStack() as opened:
         status = opened.enter_context(StatusLine(keys=told))
         stand, task = _stand(cfg, rig, status.say, simulated)
-        there = _there(cfg, stand.arm.contract, status.say)
+        there = going_on.there(cfg, stand.arm.contract, status.say)
         if cfg.resume and there >= cfg.episodes:
             status.say(f"{cfg.out} holds {there} episodes; 0 are to come.")
             return Sat(cfg.out, 0, 0, 0, 0.0, there)
@@ -96,8 +96,8 @@ def record_at_arm(cfg: Config, rig: Rig, simulated: Callable[[], tuple[Stand, Ta
         watching = (status, *live_view(cfg.live, cfg.live_file, opened))
         _connect(cfg, rig, stand, opened, status.say)
         sitting = _sit(cfg, rig, stand, task, keys, status, watching, opened)
-        there = _stored(cfg)  # what a kill left of finished episodes is stored by now
-        to_come = _to_come(cfg, there)
+        there = going_on.stored(cfg)  # what a kill left of finished episodes is stored by now
+        to_come = going_on.to_come(cfg, there)
         if there:
             status.say(f"{cfg.out} holds {there} episodes; {to_come} are to come.")
         tally = sitting.run(to_come, there)
@@ -169,53 +169,6 @@ def _check(cfg: Config, rig: Rig) -> None:
         raise UsageError("--resume goes up to --episodes, --top-up adds some: say one of them.")
     if cfg.top_up is not None and cfg.top_up < 1:
         raise UsageError(f"--top-up {cfg.top_up}: at least 1.")
-
-
-def _there(cfg: Config, contract: Contract, say: Say) -> int:
-    """How many episodes the set holds. Raises where it should not be there, or should.
-
-    And where this arm cannot add to it, with every difference.
-    """
-    from vibrissa.data.disk import require_absent
-    from vibrissa.data.extend import extension
-
-    if not _extends(cfg):
-        try:
-            require_absent(cfg.out)
-        except DatasetError as error:
-            more = " To go on with it: --resume (up to --episodes) or --top-up K (K more)."
-            raise DatasetError(f"{error}{more}") from None
-        return 0
-    if cfg.top_up is not None and not cfg.out.exists():
-        raise UsageError(f"--top-up {cfg.top_up}: there is no dataset {cfg.out} yet.")
-    found = extension(cfg.out, contract)
-    if found.recalibrated and not cfg.recalibrated:
-        raise DatasetError(
-            f"{cfg.out}: {found.recalibrated}. Record into a set of its own; --recalibrated, only "
-            "if both calibrations put the joints at the same places."
-        )
-    found.require(cfg.out, recalibrated=cfg.recalibrated)
-    if found.left:
-        say(found.left)
-    return found.episodes
-
-
-def _extends(cfg: Config) -> bool:
-    return cfg.resume or cfg.top_up is not None
-
-
-def _stored(cfg: Config) -> int:
-    """How many episodes the set holds now."""
-    from vibrissa.data.dataset import open_dataset
-
-    if not (cfg.out / "meta" / "info.json").is_file():
-        return 0
-    return len(open_dataset(cfg.out).episodes)
-
-
-def _to_come(cfg: Config, there: int) -> int:
-    """How many episodes this session is to add: resuming means up to, topping up means more."""
-    return cfg.top_up if cfg.top_up is not None else max(0, cfg.episodes - there)
 
 
 def _stand(
@@ -354,6 +307,6 @@ def _recorder(cfg: Config, rig: Rig, stand: Stand, judge: HumanTask) -> Recorder
         keep=judge.wanted,
         patience_s=0.0 if stand.real is not None else 60.0,
         session=session,
-        extend=_extends(cfg),
+        extend=going_on.extends(cfg),
         recalibrated=cfg.recalibrated,
     )
