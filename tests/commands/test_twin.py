@@ -133,11 +133,11 @@ def test_where_none_runs_one_is_told_how_to_start_it(tmp_path) -> None:
 
 
 def test_a_killed_twin_leaves_a_folder_that_serves_again(tmp_path) -> None:
-    with spawned(tmp_path) as first:
+    with spawned(tmp_path, ["--cameras", "none"]) as first:
         os.kill(first.pid, signal.SIGKILL)
         first.wait()
     assert (tmp_path / "follower").is_symlink()
-    with spawned(tmp_path) as second:
+    with spawned(tmp_path, ["--cameras", "none"]) as second:
         assert (tmp_path / "follower").exists()
         second.send_signal(signal.SIGINT)
         assert second.wait(30) == 0

@@ -26,6 +26,7 @@ from vibrissa.twin.spawned import spawned
 SIZE = (160, 120)
 CAMERAS = ("overhead", "wrist")
 LOG = "twin.log"
+BLIND = ("--cameras", "none")
 NEAR_TICKS = 3
 pytestmark = pytest.mark.timeout(280)
 
@@ -76,7 +77,7 @@ def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Started]:
     """
     folder = tmp_path_factory.mktemp("anew")
     fresh, worn = folder / "fresh", folder / "worn"
-    with spawned(fresh, ["--servos", "factory"]), spawned(worn):
+    with spawned(fresh, [*BLIND, "--servos", "factory"]), spawned(worn, BLIND):
         yield Started(
             fresh,
             Tool(

@@ -36,7 +36,7 @@ class Config:
     """Where the object lies, and the chance in faults."""
     servos: Literal["kept", "calibrated", "factory"] = "kept"
     """The servos' memory: as it was left in --dir, newly calibrated, or as out of the box."""
-    cameras: Literal["none", "ready", "rendered"] = "none"
+    cameras: Literal["none", "ready", "rendered"] = "ready"
     """Pictures that were made beforehand and bear their number, or those of the scene."""
     camera_names: tuple[str, ...] = ("overhead", "wrist")
     """Which cameras there are."""
