@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
 from twin.waiting import until
+
 from vibrissa.commands.twin import fault, move, place, plug, serve, status
 from vibrissa.core.errors import UsageError
 from vibrissa.core.units import JOINTS
@@ -119,8 +119,9 @@ def test_a_hand_follows_a_recorded_dataset(served, realdata) -> None:
 
 
 def test_two_twins_on_one_folder_are_refused_in_a_line(served) -> None:
-    with pytest.raises(UsageError, match="another twin") as refused, Twin(
-        served, make_scene("lift")
+    with (
+        pytest.raises(UsageError, match="another twin") as refused,
+        Twin(served, make_scene("lift")),
     ):
         pass
     assert "\n" not in str(refused.value)
