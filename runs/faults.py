@@ -397,7 +397,9 @@ def main() -> None:
     parser.add_argument("--table", action="store_true")
     parser.add_argument("--checkpoint", type=Path)
     asked = parser.parse_args()
-    result = json.loads(RESULT.read_text()) if RESULT.is_file() else {"cells": []}
+    result: dict[str, Any] = {"cells": []}
+    if RESULT.is_file():
+        result = json.loads(RESULT.read_text())
     result["machine"] = f"{platform.machine()}, {os.cpu_count()} CPU cores, {platform.system()}"
     if not asked.table:
         with tempfile.TemporaryDirectory(prefix="faults-") as temporary:
