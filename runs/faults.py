@@ -349,7 +349,8 @@ Every fault that the [twin](twin.md) knows, struck in the middle of the second e
 `vibrissa record` and of [`vibrissa deploy`](deploy.md) (three episodes of 4 s are asked for, with
 two cameras of 640 × 480 at 30 Hz) and in `vibrissa teleop` (12 s). Nobody is at the keys: with
 somebody there, `record` and `teleop` ask whether to connect again. A camera's fault is the wrist
-camera's; `teleop` opens none unless it is to show them. *Until the arm holds*: from the blow to the last change of any goal register, by the
+camera's; `teleop` opens none unless it is to show them. *Until the arm holds*: from the blow to
+the last change of any goal register, by the
 twin's own log. *Torque*: the follower's, when the command has ended; on the way out every one of
 them says that its torque goes off now, which is left out here. The policy of `deploy` hardly moves
 the arm, so a picture that stays the same is nothing odd to it.
