@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from twin.waiting import until
 
+from vibrissa import cli
 from vibrissa.commands.twin import fault, move, place, plug, serve, status
 from vibrissa.core.errors import UsageError
 from vibrissa.core.units import JOINTS
@@ -149,3 +150,18 @@ def test_a_killed_twin_leaves_a_folder_that_serves_again(tmp_path) -> None:
 def test_cameras_need_a_name(tmp_path) -> None:
     with pytest.raises(UsageError, match="camera-names"):
         serve.run(serve.Config(dir=tmp_path, cameras="ready", camera_names=()))
+
+
+@pytest.mark.parametrize(
+    ("argv", "told"),
+    [
+        (["--fps", "0"], "--fps 0: from 1"),
+        (["--camera-port", "99999"], "--camera-port 99999: from 0 (any) to 65535"),
+        (["--dir", "a-file"], "--dir a-file cannot be made: it is a file"),
+    ],
+)
+def test_what_cannot_be_served_is_one_line(argv, told, tmp_path, monkeypatch, capsys) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a-file").touch()
+    assert cli.main(["twin", *argv]) == 1
+    assert told in capsys.readouterr().err

@@ -171,8 +171,11 @@ def _open(file: Path | None) -> rr.RecordingStream:
 
     stream = rr.RecordingStream(APPLICATION)
     if file is not None:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        stream.save(file)
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            stream.save(file)
+        except (OSError, RuntimeError) as error:  # the latter is rerun's own
+            raise UsageError(f"{file} cannot be written: {error}.") from error
     else:
         stream.spawn(memory_limit=VIEWER_MEMORY)
     return stream

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 LOOK_S = 1.0
 
+MOST_FPS, MOST_PORT = 1000, 65_536
+
 
 @dataclass(frozen=True)
 class Config:
@@ -57,6 +59,7 @@ def run(cfg: Config) -> int:
     from vibrissa.sim.tasks import make_scene
     from vibrissa.twin.twin import Twin, TwinCfg
 
+    _check(cfg)
     stop = threading.Event()
     for sign in (signal.SIGINT, signal.SIGTERM):
         signal.signal(sign, lambda *_: stop.set())
@@ -71,6 +74,20 @@ def run(cfg: Config) -> int:
             if dead:
                 raise ArmFault(f"the twin's {dead[0]} is served no more; why is told above.")
     return 0
+
+
+def _check(cfg: Config) -> None:
+    """What can be said before anything is served."""
+    if not 1 <= cfg.fps <= MOST_FPS:
+        raise UsageError(f"--fps {cfg.fps}: from 1 to {MOST_FPS}.")
+    if not 0 <= cfg.camera_port < MOST_PORT:
+        raise UsageError(f"--camera-port {cfg.camera_port}: from 0 (any) to {MOST_PORT - 1}.")
+    folder = folder_of(cfg.dir)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        why = "it is a file" if folder.is_file() else error.strerror
+        raise UsageError(f"--dir {folder} cannot be made: {why}.") from error
 
 
 def _views(cfg: Config, scene: SceneCfg) -> Views | None:
