@@ -39,7 +39,7 @@ def main() -> None:
     told = {
         "what": f"resident memory of a session of {TICKS}-tick episodes, two cameras",
         "n": args.episodes,
-        "grown_mb": round(seen[-1][1] - seen[0][1], 1),
+        "grown_mb": round(max(size for _, size in seen) - seen[0][1], 1),
         "resident_mb": [(number, round(size, 1)) for number, size in seen],
         "wall_s": round(time.monotonic() - began_s),
         "machine": machine(),
