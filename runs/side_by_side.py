@@ -231,6 +231,7 @@ def _measure(program: Program, desk: Desk, out: Path, seconds: float, into: Meas
     found = latency(desk.log, since_ns=first, until_ns=last)
     into.passages_s.append(found.passages_s)
     into.never_sent += found.lost
+    goals = goals[goals >= first]
     between_s = np.diff(goals) * 1e-9
     into.pause_most_s = max(into.pause_most_s, float(between_s.max()))
     if program.ours:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -71,6 +73,21 @@ def test_a_stall_is_late_once_and_followed_by_no_burst() -> None:
         assert clock.wait() == 0
         woken.append(time.s)
     np.testing.assert_allclose(np.array(woken), [100.4, 100.5, 100.6])
+
+
+def test_what_is_loaded_is_not_searched_for_garbage_while_time_is_real() -> None:
+    """A full collection of everything that torch and LeRobot loaded would stop the arm."""
+    kept = gc.get_freeze_count()
+    try:
+        clock = WallClock(30.0, sleep=lambda _: None)
+        assert gc.get_freeze_count() == kept
+        clock.start()
+        frozen = gc.get_freeze_count()
+        assert frozen > kept
+        clock.start()  # of the next episode: garbage made since is still collected
+        assert gc.get_freeze_count() <= frozen
+    finally:
+        gc.unfreeze()
 
 
 def test_ensemble_weighs_the_oldest_most() -> None:
