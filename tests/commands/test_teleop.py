@@ -98,6 +98,13 @@ def test_what_makes_no_sense_is_one_line(desk: Twin, monkeypatch, capsys, argv, 
     assert told in capsys.readouterr().err
 
 
+def test_keys_do_not_lead_where_there_are_none(tmp_path, capsys) -> None:
+    for argv in (["teleop"], ["record", "--out", str(tmp_path / "set"), "--episodes", "1"]):
+        assert cli.main([*argv, "--pilot", "keyboard", "--seconds", "0.5"]) == 1
+        assert "there is none here" in capsys.readouterr().err
+    assert not (tmp_path / "set").exists()
+
+
 def test_without_a_file_the_simulated_arm_is_led_by_keys(monkeypatch, capsys) -> None:
     press(monkeypatch, [None, "q", None, "w"])
     assert cli.main(["teleop", "--pilot", "keyboard", "--seconds", "0.5", "--json"]) == 0

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from vibrissa.bench.deployment import Stage
     from vibrissa.bench.first_look import FirstLook
     from vibrissa.bench.logbook import Logbook
+    from vibrissa.bench.verdicts import Judge
     from vibrissa.commands.deploy import Config
     from vibrissa.control.keys import Keys
     from vibrissa.control.pilots import ChunkPlayer
@@ -35,11 +36,12 @@ SECONDS = 30.0  # of a rollout on an arm whose task sets no limit
 
 @dataclass(frozen=True)
 class Desk:
-    """The arm, and what judges on it: a simulated one brings its task, a real one nobody."""
+    """The arm, and what judges on it: a simulated one brings its task, and any may be given one."""
 
     arm: Arm
     task: Task | None = None
     real: RealArm | None = None
+    judge: Judge | None = None
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,14 @@ class Watching:
 
 
 def make_desk(cfg: Config, rig: Rig, policy: CheckpointPolicy, say: Say) -> Desk:
+    """The arm is not yet connected: whatever is wrong with a judge is told before it is."""
+    from vibrissa.bench.verdicts import load_judge
+
+    judge = load_judge(cfg.judge) if cfg.judge else None
+    return replace(_bare(cfg, rig, policy, say), judge=judge)
+
+
+def _bare(cfg: Config, rig: Rig, policy: CheckpointPolicy, say: Say) -> Desk:
     if rig.arm.kind != "simulated":
         if cfg.fast or cfg.task:
             flag = "--fast" if cfg.fast else f"--task {cfg.task}"
@@ -185,7 +195,7 @@ def make_stage(
     say: Say,
 ) -> Stage:
     from vibrissa.bench.deployment import Stage
-    from vibrissa.bench.verdicts import Sight, Watched, load_judge
+    from vibrissa.bench.verdicts import Sight, Watched
     from vibrissa.control.clock import WallClock
     from vibrissa.control.keys import NoKeys
     from vibrissa.control.meter import Meter
@@ -198,7 +208,7 @@ def make_stage(
         policy.contract.instruction,
         ticks,
         keys,
-        judge=load_judge(cfg.judge) if cfg.judge else None,
+        judge=desk.judge,
         task=desk.task,
         sight=None if "sight" in cfg.accept else Sight(looks, round(BLIND_S * rate_hz)),
     )

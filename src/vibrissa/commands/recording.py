@@ -21,6 +21,7 @@ from vibrissa.commands.rigs import (
     open_leader,
     policy_lead,
     replay_lead,
+    require_keys,
 )
 from vibrissa.core.errors import UsageError
 
@@ -62,14 +63,16 @@ class Sat:
         again = f", {self.discarded} left out" if self.discarded else ""
         told = [*self.lines]
         if self.left:
-            told.append(
-                f"{self.left} broken off and kept in the journal: vibrissa data recover {self.out}"
-            )
+            told.append(_left_told(self.left, self.out))
         told.append(
             f"{self.episodes} episodes{more}, {self.frames} frames{again}, "
             f"in {self.wall_s:.0f} s: {self.out}"
         )
         return "\n".join(told)
+
+
+def _left_told(left: int, out: Path) -> str:
+    return f"{left} broken off and kept in the journal: vibrissa data recover {out}"
 
 
 def record_at_arm(cfg: Config, rig: Rig, simulated: Callable[[], tuple[Stand, Task]] | None) -> Sat:
@@ -93,6 +96,7 @@ def record_at_arm(cfg: Config, rig: Rig, simulated: Callable[[], tuple[Stand, Ta
             status.say(f"{cfg.out} holds {there} episodes; 0 are to come.")
             return Sat(cfg.out, 0, 0, 0, 0.0, there)
         keys = opened.enter_context(open_keys(tell=status.say))
+        require_keys(cfg.pilot, keys)
         watching = (status, *live_view(cfg.live, cfg.live_file, opened))
         _connect(cfg, rig, stand, opened, status.say)
         sitting = _sit(cfg, rig, stand, task, keys, status, watching, opened)
@@ -264,7 +268,14 @@ def _sit(
     reset_s = cfg.reset_seconds
     if reset_s is None:
         reset_s = RESET_S if stand.real is not None else 0.0
-    recorder = opened.enter_context(_recorder(cfg, rig, stand, judge))
+    recorder = _recorder(cfg, rig, stand, judge)
+
+    def broken_off(_kind: object, error: BaseException | None, _trace: object) -> None:
+        if error is not None and recorder.left:
+            status.say(_left_told(recorder.left, cfg.out))
+
+    opened.push(broken_off)  # heard after the recorder has closed
+    opened.enter_context(recorder)
 
     def reconnect() -> None:
         lead.part()

@@ -74,6 +74,14 @@ def make_real(rig: Rig, *, rate_hz: float, instruction: str, home: Home, say: Sa
     return RealArm(rig, rate_hz, instruction=instruction, homing=home, say=say)
 
 
+def require_keys(who: str, keys: Keys) -> None:
+    """Raise UsageError where keys shall lead and there are none: nobody would steer."""
+    from vibrissa.control.keys import NoKeys
+
+    if who == "keyboard" and isinstance(keys, NoKeys):
+        raise UsageError("--pilot keyboard: its keys come from a terminal, and there is none here.")
+
+
 def open_leader(rig: Rig, who: str, stand: Stand, keys: Keys, opened: ExitStack) -> Lead:
     """Whoever leads by hand, open until `opened` is closed; for "keyboard" with some of `keys`."""
     from vibrissa.control.forward import Eased

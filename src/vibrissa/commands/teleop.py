@@ -23,6 +23,7 @@ from vibrissa.commands.rigs import (
     live_view,
     make_real,
     open_leader,
+    require_keys,
     rig_of,
 )
 from vibrissa.core.errors import ArmFault, UsageError
@@ -77,6 +78,7 @@ def run(cfg: Config) -> int:
     with ExitStack() as opened:
         status = opened.enter_context(StatusLine(keys={"teleop": "Esc stop"}))
         keys = opened.enter_context(open_keys(tell=status.say))
+        require_keys(who, keys)
         watching = (status, *live_view(cfg.live, cfg.live_file, opened))
         stand = _stand(cfg, rig, opened, status)
         lead = open_leader(rig, who, stand, keys, opened)

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from vibrissa.control.clock import Clock, FreeClock
 from vibrissa.control.meter import Laps, NoLaps
 from vibrissa.core.episode import Episode, Observation, Outcome, Reason, Start, Step
+from vibrissa.core.errors import VibrissaError
 from vibrissa.core.protocols import Arm, Observer, Pilot, Simulated, Task
 
 
@@ -140,6 +141,7 @@ def _leave(
             if error is None:
                 error = trouble
             else:
-                error.add_note(f"and while leaving: {type(trouble).__name__}: {trouble}")
+                named = "" if isinstance(trouble, VibrissaError) else f"{type(trouble).__name__}: "
+                error.add_note(f"and while leaving: {named}{trouble}")
     if error is not None:
         raise error

@@ -214,8 +214,10 @@ class _News:
         self._ill_s = float(np.clip(self._ill_s + change_s, 0, TELL_S))
         if self._ill_s == TELL_S and health not in ("ok", self._said):
             self._said = health
-            told = f" {trouble}" if trouble and health == "missing" else ""
-            self._say(f"{self._who}: {_WORDS[health]}{told}")
+            told = _WORDS[health]
+            if trouble and health == "missing":
+                told = f"{told.rstrip('.')}: {trouble}"
+            self._say(f"{self._who}: {told}")
         elif self._ill_s == 0 and self._said != "ok":
             self._said = "ok"
             self._say(f"{self._who} is well again.")

@@ -40,6 +40,8 @@ def run(cfg: Config) -> int:
     root = cfg.path
     if cfg.out is not None:
         require_absent(cfg.out)
+    if not root.is_dir():
+        raise UsageError(f"no dataset at {root}: there is no such folder.")
     if not layout.is_open(root):
         return _of_lerobot(cfg)
     if cfg.out is not None:
