@@ -11,7 +11,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,6 @@ from lerobot.configs.video import RGBEncoderConfig
 from lerobot.datasets.compute_stats import aggregate_stats, compute_episode_stats, get_feature_stats
 from lerobot.datasets.dataset_metadata import CODEBASE_VERSION
 from lerobot.datasets.feature_utils import create_empty_dataset_info, get_hf_features_from_features
-from lerobot.datasets.io_utils import cast_stats_to_numpy
 from lerobot.datasets.utils import (
     DEFAULT_EPISODES_PATH,
     DEFAULT_TASKS_PATH,
@@ -36,7 +35,7 @@ from lerobot.datasets.utils import (
 )
 from lerobot.datasets.video_utils import get_video_info
 from lerobot.utils.constants import DEFAULT_FEATURES
-from lerobot.utils.utils import flatten_dict, unflatten_dict
+from lerobot.utils.utils import flatten_dict
 from numpy.typing import NDArray
 
 from vibrissa.core.contract import Contract
@@ -44,20 +43,9 @@ from vibrissa.core.errors import DatasetError
 from vibrissa.data import depth, film, layout
 from vibrissa.data.disk import Disk, plain
 from vibrissa.data.features import EPISODES_FILE, IMAGES, OURS, features_of
+from vibrissa.data.standing import Place, Standing, standing_of
 
 STAGING = Path(layout.JOURNAL) / "staging"
-Place = tuple[int, int]  # chunk, file
-
-
-@dataclass(frozen=True)
-class Standing:
-    """How far a dataset has come: what its meta files say. Replaced as a whole, or not at all."""
-
-    info: DatasetInfo
-    tasks: tuple[str, ...] = ()
-    stats: dict[str, Any] | None = None
-    notes_size: int = 0
-    last: Mapping[str, Place] = field(default_factory=dict)  # of "data", "meta", each camera
 
 
 class Writer:
@@ -279,37 +267,6 @@ class Writer:
         av.logging.set_level(level)  # LeRobot leaves FFmpeg printing to the terminal
 
 
-def standing_of(root: Path) -> Standing:
-    """How far the dataset in `root` has come. Raises DatasetError where it cannot be read.
-
-    Statistics that count other rows than info.json speaks of were cut off between the two, and
-    are put together anew from the episodes' own.
-    """
-    raw = layout.read_info(root)
-    table = [
-        row
-        for file in sorted((root / "meta" / "episodes").glob("*/*.parquet"))
-        for row in layout.read_table(file).to_pylist()
-        if row["episode_index"] < raw["total_episodes"]
-    ]
-    if len(table) != raw["total_episodes"]:
-        raise DatasetError(
-            f"{root} says {raw['total_episodes']} episodes and its table has {len(table)}."
-        )
-    stats = cast_stats_to_numpy(layout.read_stats(root))
-    if not stats or int(stats["index"]["count"][0]) != raw["total_frames"]:
-        stats = aggregate_stats([_stats_of(row) for row in table])
-    final = max(table, key=lambda row: row["episode_index"])
-    last = {"data": _last(table, "data"), "meta": _last(table, "meta/episodes")}
-    for key in layout.video_keys(raw):
-        if final.get(f"videos/{key}/chunk_index") is not None:
-            last[key.removeprefix(IMAGES)] = _last(table, f"videos/{key}")
-    notes = root / OURS / EPISODES_FILE
-    lines = notes.read_bytes().splitlines(keepends=True) if notes.is_file() else []
-    size = sum(map(len, lines[: raw["total_episodes"]]))
-    return Standing(DatasetInfo.from_dict(raw), layout.read_tasks(root, raw), stats, size, last)
-
-
 def whole_fps(contract: Contract) -> int:
     """The rate as LeRobot stores it. Raises DatasetError unless it is a whole number."""
     if contract.rate_hz != int(contract.rate_hz) or contract.rate_hz < 1:
@@ -329,16 +286,6 @@ def _require_columns(root: Path, info: DatasetInfo, features: Mapping[str, Any])
             f"{root} has other columns than are recorded now ({', '.join(odd)}): an older "
             "version's dataset, or another arm's. Record into a new one."
         )
-
-
-def _last(table: Sequence[Mapping[str, Any]], key: str) -> Place:
-    return max((row[f"{key}/chunk_index"], row[f"{key}/file_index"]) for row in table)
-
-
-def _stats_of(row: Mapping[str, Any]) -> dict[str, Any]:
-    """An episode's statistics as its row in the table holds them."""
-    own = {k.removeprefix("stats/"): v for k, v in row.items() if k.startswith("stats/")}
-    return cast_stats_to_numpy(unflatten_dict(own))
 
 
 def _at(template: str, place: Place, key: str = "") -> str:
