@@ -95,3 +95,18 @@ def test_importing_everything_has_no_effect(tmp_path) -> None:
 def test_every_file_says_its_idea_first() -> None:
     for path in FILES:
         assert ast.get_docstring(ast.parse(path.read_text("utf8"))), path
+
+
+def test_nothing_forks() -> None:
+    """A fork copies the threads' locks and none of the threads: a camera that was open is dead."""
+    for path in FILES:
+        for node in ast.walk(ast.parse(path.read_text("utf8"))):
+            if not isinstance(node, ast.Call):
+                continue
+            called = ast.unparse(node.func)
+            assert not called.endswith((".fork", ".forkpty")), f"{path} calls {called}"
+            if called.endswith("get_context"):
+                assert [ast.literal_eval(a) for a in node.args] == ["spawn"], path
+            if called.endswith("ProcessPoolExecutor"):
+                assert "mp_context" in {k.arg for k in node.keywords}, path
+            assert called not in ("multiprocessing.Process", "multiprocessing.Pool"), path
