@@ -25,6 +25,19 @@ def test_a_ramp_reaches_and_everybody_is_told_once() -> None:
     assert arm.held == 1
 
 
+def test_an_arm_that_is_led_on_is_told_to_hold_only_where_something_went_wrong() -> None:
+    class Gone(Zero):
+        def decide(self, observation):
+            raise ArmFault("the leader is gone.")
+
+    arm = OneJoint()
+    run_episode(arm, Zero(), Reach(), led_on=True)
+    assert arm.held == 0
+    with pytest.raises(ArmFault, match="gone"):
+        run_episode(arm, Gone(), Reach(), led_on=True)
+    assert arm.held == 1
+
+
 def test_the_time_limit_ends_an_episode() -> None:
     episode = run_episode(OneJoint(), Zero(), Reach(), seed=1)
     assert (episode.outcome.reason, episode.outcome.ticks) == ("timeout", 40)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 from twin.waiting import until
 
 from vibrissa.core.units import GRIPPER, JOINTS
-from vibrissa.real.arm import RealArm
+from vibrissa.real.arm import LED_S, RealArm
 
 
 def test_it_goes_where_it_is_sent_at_no_more_than_its_speed(arm) -> None:
@@ -31,6 +32,28 @@ def test_ticks_and_times_begin_with_an_episode(arm) -> None:
         second = arm.observe()
         assert (first.tick, second.tick) == (0, 1)
         assert 0 <= first.time_s < second.time_s
+
+
+def test_who_leads_on_is_not_stopped_between_two_episodes(arm, monkeypatch) -> None:
+    """The arm is looked after anew only where nobody has moved it for a moment."""
+    looked: list[int] = []
+    again = arm.link.come_back
+    monkeypatch.setattr(arm.link, "come_back", lambda: (looked.append(1), again()))
+    arm.reset(0)
+    assert looked == [1]
+    here = arm.observe().state
+
+    def led_on() -> bool:
+        arm.send(here)
+        looked.clear()
+        arm.reset(1)
+        return not looked
+
+    until(led_on)
+    np.testing.assert_allclose(arm.send(here), here, atol=2e-3)  # within the limits
+    time.sleep(2 * LED_S)
+    arm.reset(2)
+    assert looked == [1]
 
 
 def test_targets_stay_within_model_and_calibration(arm) -> None:

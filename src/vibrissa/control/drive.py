@@ -41,11 +41,13 @@ def run_episode(
     policy: Policy | None = None,
     clock: Clock | None = None,
     laps: Laps | None = None,
+    led_on: bool = False,
 ) -> Episode:
     """One episode from start to end; inference happens within the tick that asks for it."""
 
     def start(_slot: int, seed: int) -> Rollout:
-        return rollout(arm, pilot, task, observers, seed=seed, clock=clock, laps=laps)
+        timed = {"seed": seed, "clock": clock, "laps": laps}
+        return rollout(arm, pilot, task, observers, led_on=led_on, **timed)
 
     result = next(run_many([seed], start, policy)).result
     if isinstance(result, VibrissaError):

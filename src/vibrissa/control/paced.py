@@ -55,14 +55,17 @@ class Paced:
         watching = (*self._watching, *observers)
         timed = {"seed": seed, "clock": self.clock, "laps": self.meter}
         if self.policy is None:
-            return run_episode(self.arm, self.pilot, task, watching, **timed)
+            led_on = self._forwarder is not None
+            return run_episode(self.arm, self.pilot, task, watching, led_on=led_on, **timed)
         return run_behind(rollout(self.arm, self.pilot, task, watching, **timed), self.policy)
 
     def pause(self, task: Task, observers: Sequence[Observer] = (), seed: int = 0) -> Episode:
         """The same between two episodes, unmeasured: a human leads on, any other pilot waits."""
-        pilot = self.pilot if self._forwarder is not None else Zero()
+        led_on = self._forwarder is not None
+        pilot = self.pilot if led_on else Zero()
         watching = (*self._watching, *observers)
-        return run_episode(self.arm, pilot, task, watching, seed=seed, clock=self.clock)
+        timed = {"seed": seed, "clock": self.clock}
+        return run_episode(self.arm, pilot, task, watching, led_on=led_on, **timed)
 
     def told(self) -> list[str]:
         """The summary of all rollouts, a line each."""

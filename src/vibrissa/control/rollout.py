@@ -49,13 +49,15 @@ def rollout(
     seed: int = 0,
     clock: Clock | None = None,
     laps: Laps | None = None,
+    led_on: bool = False,
     wall_time: Callable[[], float] = time.time,
 ) -> Rollout:
     """One episode, to be driven by `drive.run_episode` or `drive.run_many`.
 
     Whatever ends it (a verdict, the time limit, Ctrl-C, any exception), the arm is told to hold
     and every observer that was started is told the end, even if another one raised. Exceptions
-    go on to the caller afterwards. `laps` stops the time of every phase.
+    go on to the caller afterwards. `laps` stops the time of every phase. An arm that is `led_on`,
+    by somebody who goes on leading it, is told to hold only where something went wrong.
     """
     clock, laps = clock or FreeClock(), laps or NoLaps()
     start = Start(arm.contract, task.name, task.instruction, seed, arm.scene)
@@ -80,7 +82,7 @@ def rollout(
         reason, error = "fault", fault
     outcome = _outcome(task, reason, count, error, laps)
     episode = Episode(start, outcome, time.perf_counter() - began_s)
-    _leave(arm, started, episode, error)
+    _leave(None if led_on and error is None else arm, started, episode, error)
     return episode
 
 
@@ -129,10 +131,10 @@ def _outcome(
 
 
 def _leave(
-    arm: Arm, observers: Sequence[Observer], episode: Episode, error: BaseException | None
+    arm: Arm | None, observers: Sequence[Observer], episode: Episode, error: BaseException | None
 ) -> None:
     """Hold, tell everybody, then raise what went wrong first; later troubles become its notes."""
-    leaving: list[Callable[[], None]] = [arm.hold]
+    leaving: list[Callable[[], None]] = [arm.hold] if arm is not None else []
     leaving += [lambda o=observer: o.on_end(episode) for observer in observers]
     for leave in leaving:
         try:

@@ -29,6 +29,7 @@ from vibrissa.real.rig import Rig
 from vibrissa.real.watch import Watch
 
 HOLD_RAD = np.deg2rad(5.0)  # an arm that lags its target less than this holds at the target
+LED_S = 0.25  # an arm that was given a target so lately is being led
 GENTLE_RAD_S = np.deg2rad(90.0)  # until the arm has once come near what it is asked
 NEAR_RAD = np.deg2rad(3.0)
 WARNING_S = 1.5  # between the word and the torque going off: a hand needs that long
@@ -122,14 +123,16 @@ class RealArm:
         """
         if not self._connected:
             raise ArmFault("an arm that is not connected cannot be reset: call connect() first.")
-        self._watch.clear()
-        self.link.come_back()
+        if not self._is_led():
+            self._watch.clear()
+            self.link.come_back()
+            self._settle()
+            self._gentle = True
         self.cameras.wait()
-        self._settle()
         trouble = self.go_home(self.homing)
         if trouble:
             raise ArmFault(trouble)
-        self._tick, self._pending, self._gentle = 0, False, True
+        self._tick, self._pending = 0, False
         self._began_s = self._now()
 
     def observe(self) -> Observation:
@@ -226,6 +229,12 @@ class RealArm:
         except ArmFault as fault:
             return f"the way {where} was broken off: {fault}"
         return ""
+
+    def _is_led(self) -> bool:
+        """Whether somebody led it a moment ago and goes on: then there is nothing to find out."""
+        if self._target is None or self._gentle or self._watch.holding or self.link.joints.lost:
+            return False
+        return self._now() - self._sent_s < LED_S
 
     def _settle(self) -> None:
         """Take the measured pose as target."""
