@@ -3,11 +3,26 @@
 from __future__ import annotations
 
 import os
+import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # as `cli.main` does, before torch is loaded
+
+
+@pytest.fixture(autouse=True)
+def signals() -> Iterator[None]:
+    """Signals as a program has them that was started in a terminal, before and after each test.
+
+    One that a script starts in the background ignores Ctrl-C.
+    """
+    usual = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
+    before = {number: signal.signal(number, handler) for number, handler in usual.items()}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 @pytest.fixture(scope="session")

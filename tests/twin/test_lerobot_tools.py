@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -29,17 +28,6 @@ LOG = "twin.log"
 BLIND = ("--cameras", "none")
 NEAR_TICKS = 3
 pytestmark = pytest.mark.timeout(280)
-
-
-@dataclass(frozen=True)
-class Started:
-    """Two tools that wait for somebody, each with the folder of its twin."""
-
-    fresh: Path
-    setup: Tool
-    worn: Path
-    calibrate: Tool
-    calibration: Path  # the file that calibrating makes
 
 
 @pytest.fixture(scope="module")
@@ -69,36 +57,15 @@ def recorded(twin: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture(scope="module")
-def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Started]:
-    """`lerobot-setup-motors` and `lerobot-calibrate` on twins of their own.
-
-    Both at once: what takes long is that they are imported.
-    """
-    folder = tmp_path_factory.mktemp("anew")
-    fresh, worn = folder / "fresh", folder / "worn"
-    with spawned(fresh, [*BLIND, "--servos", "factory"]), spawned(worn, BLIND):
-        yield Started(
-            fresh,
-            Tool(
-                "lerobot-setup-motors",
-                "--robot.type=so101_follower",
-                f"--robot.port={fresh / 'follower'}",
-            ),
-            worn,
-            Tool(
-                "lerobot-calibrate",
-                "--teleop.type=so101_leader",
-                f"--teleop.port={worn / 'leader'}",
-                "--teleop.id=anew",
-                f"--teleop.calibration_dir={folder}",
-            ),
-            folder / "anew.json",
-        )
+def test_setup_motors_gives_every_servo_its_id(tmp_path: Path) -> None:
+    folder = tmp_path / "fresh"
+    with spawned(folder, [*BLIND, "--servos", "factory"]):
+        _set_up(folder)
 
 
-def test_setup_motors_gives_every_servo_its_id(started: Started) -> None:
-    folder, tool = started.fresh, started.setup
+def _set_up(folder: Path) -> None:
+    port = f"--robot.port={folder / 'follower'}"
+    tool = Tool("lerobot-setup-motors", "--robot.type=so101_follower", port)
     ask(folder, {"do": "plug", "arm": "follower", "what": "none"})
     for joint in reversed(JOINTS):
         tool.expect(f"to the '{joint}' motor only")
@@ -110,9 +77,20 @@ def test_setup_motors_gives_every_servo_its_id(started: Started) -> None:
     assert [servos[joint]["id"] for joint in JOINTS] == [1, 2, 3, 4, 5, 6]
 
 
-def test_calibrate_finds_the_ranges_that_the_twin_has(started: Started) -> None:
+def test_calibrate_finds_the_ranges_that_the_twin_has(tmp_path: Path) -> None:
     """On the leader, which a hand moves without a care; the follower takes half a minute more."""
-    twin, tool = started.worn, started.calibrate
+    with spawned(tmp_path / "worn", BLIND):
+        _calibrate(tmp_path / "worn", tmp_path)
+
+
+def _calibrate(twin: Path, folder: Path) -> None:
+    tool = Tool(
+        "lerobot-calibrate",
+        "--teleop.type=so101_leader",
+        f"--teleop.port={twin / 'leader'}",
+        "--teleop.id=anew",
+        f"--teleop.calibration_dir={folder}",
+    )
     tool.expect("to the middle of its range of motion")
     middle = (LOW_RAD + HIGH_RAD) / 2
     middle[JOINTS.index("wrist_roll")] = 0.0
@@ -122,7 +100,7 @@ def test_calibrate_finds_the_ranges_that_the_twin_has(started: Started) -> None:
     _lead(twin, LOW_RAD, LOW_RAD, HIGH_RAD, HIGH_RAD)
     tool.say()
     tool.finish()
-    found = json.loads(started.calibration.read_text())
+    found = json.loads((folder / "anew.json").read_text())
     known = json.loads((twin / "calibration" / "leader" / "leader.json").read_text())
     for joint in JOINTS:
         assert found[joint]["id"] == known[joint]["id"]

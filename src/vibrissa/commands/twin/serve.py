@@ -10,6 +10,8 @@ from __future__ import annotations
 import os
 import signal
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -60,20 +62,33 @@ def run(cfg: Config) -> int:
     from vibrissa.twin.twin import Twin, TwinCfg
 
     _check(cfg)
-    stop = threading.Event()
-    for sign in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(sign, lambda *_: stop.set())
     # Nothing of an arm is worth waiting for many cores; drivers under test need them more.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     scene = make_scene(cfg.task, camera_size=cfg.camera_size)
     told = TwinCfg(cfg.seed, cfg.servos, cfg.camera_port, cfg.fps, cfg.log)
-    with Twin(folder_of(cfg.dir), scene, told, views=_views(cfg, scene)) as twin:
+    with (
+        _stop_signals() as stop,
+        Twin(folder_of(cfg.dir), scene, told, views=_views(cfg, scene)) as twin,
+    ):
         print(twin.told(), flush=True)
         while not stop.wait(LOOK_S):
             dead = [name for name, station in twin.stations.items() if not station.alive]
             if dead:
                 raise ArmFault(f"the twin's {dead[0]} is served no more; why is told above.")
     return 0
+
+
+@contextmanager
+def _stop_signals() -> Iterator[threading.Event]:
+    """Set by Ctrl-C and SIGTERM, which then end nothing by themselves."""
+    stop = threading.Event()
+    signs = (signal.SIGINT, signal.SIGTERM)
+    before = {sign: signal.signal(sign, lambda *_: stop.set()) for sign in signs}
+    try:
+        yield stop
+    finally:
+        for sign, handler in before.items():
+            signal.signal(sign, handler)
 
 
 def _check(cfg: Config) -> None:
