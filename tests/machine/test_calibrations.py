@@ -18,7 +18,6 @@ from vibrissa.machine.facts import Trouble
 from vibrissa.machine.hardware import calibration_files
 from vibrissa.machine.joint_ranges import model_span
 
-REAL = Path("/work/shared/realdata/calibration")
 OFFSETS = (-310, 640, -720, 95, 1208, 377)
 FIELDS = ("id", "drive_mode", "homing_offset", "range_min", "range_max")
 
@@ -155,9 +154,8 @@ def test_copies_are_told_once() -> None:
     assert "b.json, c.json" in lines[0].told
 
 
-@pytest.mark.skipif(not REAL.is_dir(), reason="no calibration files of real arms here")
-def test_files_as_people_have_them() -> None:
-    files = calibration_files(REAL)
+def test_files_as_people_have_them(realdata: Path) -> None:
+    files = calibration_files(realdata / "calibration")
     lines = judge_calibrations(files)
     assert {line.about for line in lines} == set(files)
     told = "\n".join(line.told for line in lines)
