@@ -9,6 +9,7 @@ import pytest
 from fakes import Ramp
 
 from vibrissa.control.drive import run_episode
+from vibrissa.control.grip import GripChange, OtherGrip
 from vibrissa.control.pilots import ChunkPlayer, Random, Replay, Takeover, Zero
 from vibrissa.core.episode import SOURCES, Step
 from vibrissa.core.protocols import Arm, Pilot
@@ -22,6 +23,7 @@ PILOTS: dict[str, Callable[[Arm], Pilot]] = {
     "replay": lambda arm: Replay(np.zeros((3, 6), np.float32)),
     "chunks": lambda arm: ChunkPlayer(4),
     "ensemble": lambda arm: ChunkPlayer(4, ensemble=0.01),
+    "another grip": lambda arm: OtherGrip(ChunkPlayer(4), GripChange(-0.05, 0.02), arm.contract),
     "takeover": lambda arm: Takeover(Zero(), Random(arm.contract), lambda: True),
     "expert": lambda arm: Expert(make_scene("pick-place"), action_noise_rad=0.02),
 }

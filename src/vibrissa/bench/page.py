@@ -64,7 +64,7 @@ def compose(
         title=title,
         made=datetime.date.today().isoformat(),
         instruction=judged.place.scene.instruction,
-        sees=sees(policy.contract) if policy else _SCRIPTED[judged.setup.name],
+        sees=sees(policy.contract) if policy else _SCRIPTED[judged.setup.name.partition(":")[0]],
         rows=judged.rows,
         beside=judged.beside,
         seconds=seconds,

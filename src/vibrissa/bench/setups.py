@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 
 from vibrissa.bench.charts import Landmark, Square
 from vibrissa.bench.evaluate import Setup
-from vibrissa.control.pilots import ChunkPlayer, Random, Zero
+from vibrissa.bench.options import PilotOptions
+from vibrissa.control.grip import GripChange, OtherGrip
+from vibrissa.control.pilots import Random, Zero
 from vibrissa.core.contract import Contract
 from vibrissa.core.errors import ContractError, UsageError
 from vibrissa.core.protocols import Arm, Pilot
@@ -64,41 +66,51 @@ class Place:
         return (*self.scene.spawn.centre_m, self.scene.spawn.half_m)
 
 
-def scripted(place: Place, pilot: str) -> Setup:
+def scripted(place: Place, pilot: str, *, grip: GripChange | None = None) -> Setup:
     """The expert, the zero or the random pilot. Raises UsageError for another name."""
     if pilot not in PILOTS:
         raise UsageError(f"no pilot {pilot!r}. There is: {', '.join(PILOTS)}.")
+    options = PilotOptions(grip=grip or GripChange())
 
     def make(arm: Arm) -> Pilot:
         if pilot == "random":
-            return Random(arm.contract)
-        return Expert(place.scene) if pilot == "expert" else Zero()
+            made: Pilot = Random(arm.contract)
+        else:
+            made = Expert(place.scene) if pilot == "expert" else Zero()
+        return OtherGrip(made, options.grip, arm.contract) if options.grip.is_on else made
 
-    return Setup(pilot, place.make_arm, partial(make_task, place.task, place.scene), make)
+    make_judge = partial(make_task, place.task, place.scene)
+    return Setup(options.name(pilot), place.make_arm, make_judge, make)
 
 
-def learnt(place: Place, policy: CheckpointPolicy, *, horizon: int | None = None) -> Setup:
+def learnt(
+    place: Place,
+    policy: CheckpointPolicy,
+    *,
+    horizon: int | None = None,
+    ensemble: float | None = None,
+    grip: GripChange | None = None,
+) -> Setup:
     """A checkpoint's policy, loaded with `SLOTS` slots.
 
     horizon: how much of a chunk is executed; what the checkpoint was made for unless given.
-    Raises ContractError with every difference where this is not the arm it was made for.
+    ensemble, grip: see `options.PilotOptions`. What differs from the checkpoint's own way stands
+    in the name. Raises ContractError with every difference where this is not the arm it was
+    made for.
     """
-    policy.fit(place.make_arm().contract)
+    options = PilotOptions(horizon, ensemble, grip or GripChange())
+    contract = place.make_arm().contract
+    policy.fit(contract)
+    options.pilot(contract, policy=policy)  # whatever is wrong is said before anything runs
     if place.cameras:
         gl.require()
-    most = policy.chunk
-    if horizon is not None and not 1 <= horizon <= most:
-        raise UsageError(f"--horizon {horizon}: this checkpoint's chunks have 1 to {most} actions.")
 
-    def make(_arm: Arm) -> Pilot:
-        return ChunkPlayer(
-            horizon or policy.horizon,
-            history=policy.history,
-            cameras=policy.contract.camera_names,
-        )
+    def make(arm: Arm) -> Pilot:
+        return options.pilot(arm.contract, policy=policy)
 
     make_judge = partial(make_task, place.task, place.scene)
-    return Setup("policy", place.make_arm, make_judge, make, policy, policy.slots)
+    name = options.name("policy")
+    return Setup(name, place.make_arm, make_judge, make, policy, policy.slots)
 
 
 def place_for(
