@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from chromium import Browser, program
 
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # as `cli.main` does, before torch is loaded
 
@@ -43,3 +44,11 @@ def opengl() -> None:
     trouble = gl.trouble()
     if trouble:
         pytest.skip(trouble)
+
+
+@pytest.fixture(scope="session")
+def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    """One headless Chromium for all tests; skips the test where none is installed."""
+    browser = Browser(program(), tmp_path_factory.mktemp("chromium"))
+    yield browser
+    browser.close()

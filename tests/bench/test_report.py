@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import json
 import re
-from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+from bench.test_pages import PNG, Html, loads_nothing
 from bench.test_rows import row
+from chromium import Browser, check_page
 
 from vibrissa.bench import charts
+from vibrissa.bench.maps import spawn_map
 from vibrissa.bench.outcomes import Row, summarise
-from vibrissa.bench.report import Clip, Report, render, to_dict, write
+from vibrissa.bench.pages import to_markdown
+from vibrissa.bench.report import Clip, Report, render, to_dict, to_page, write
 from vibrissa.core.errors import UsageError
 from vibrissa.core.outcomes import CLASSES
 
+PARTS = ["success", "classes", "limits", "failures", "films", "map", "yaw", "numbers", "curve"]
+PARTS += ["time", "machine", "settings"]
 KINDS = ["SUCCESS", "FUMBLED", "NEVER_PICKED_UP", "MISSED_GOAL", "DROPPED_DURING_TRANSPORT"]
-VOID = {"meta", "img", "circle", "line", "path", "rect", "polyline", "br", "link", "input"}
 
 
 def policy_rows() -> list[Row]:
@@ -43,52 +47,20 @@ def report(**changes: object) -> Report:
         "seconds": {"record": 3.21, "train": 65.0},
         "wall_s": 70.04,
         "losses": [(float(i), 1 / (1 + i)) for i in range(50)],
-        "clips": [Clip(row(i, kind), b"film", b"strip") for i, kind in enumerate(KINDS)],
+        "clips": [Clip(row(i, kind), b"film", PNG) for i, kind in enumerate(KINDS)],
         "landmarks": {"tray": (0.2, -0.2, 0.06)},
         "settings": {"demonstrations": 3},
         "machine": {"processor": "abacus"},
         "versions": {"vibrissa": "0"},
         "command": "vibrissa demo --out 'my demo'",
+        "again": "vibrissa eval run --only-seed {seed} --video again",
     }
     return Report(**{**known, **changes})  # type: ignore[arg-type]
 
 
-class Page(HTMLParser):
-    """Checks that tags are balanced; collects ids, addresses and visible text."""
-
-    def __init__(self, html: str):
-        super().__init__()
-        self.ids: list[str] = []
-        self.addresses: list[str] = []
-        self.text = ""
-        self._open: list[str] = []
-        self.feed(html)
-        self.close()
-        assert self._open == []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if tag not in VOID:
-            self._open.append(tag)
-        for name, value in attrs:
-            if name == "id":
-                self.ids.append(value or "")
-            if name in ("src", "href", "xlink:href", "action", "poster"):
-                self.addresses.append(value or "")
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        assert tag in VOID
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self._open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        self.text += data
-
-
 def test_every_part_is_on_the_page() -> None:
-    page = Page(render(report()))
-    parts = ["success", "classes", "numbers", "films", "map", "yaw", "curve", "time"]
-    assert set(parts + ["machine", "settings"]) <= set(page.ids)
+    page = Html(render(report()))
+    assert set(PARTS) <= set(page.ids)
     assert {f"clip-{kind}" for kind in KINDS} <= set(page.ids)
     for told in ("7 of 10", "Reach half a radian", "never picked up", "1 min 05 s", "abacus"):
         assert told in page.text
@@ -96,9 +68,7 @@ def test_every_part_is_on_the_page() -> None:
 
 
 def test_the_page_loads_nothing_from_anywhere() -> None:
-    html = render(report())
-    assert all(a.startswith("data:") for a in Page(html).addresses)
-    assert not re.search(r"https?:|//[a-z]|@import|url\(", re.sub(r"base64,[\w+/=]*", "", html))
+    assert loads_nothing(render(report()))
 
 
 def test_the_json_has_counts_interval_and_rates(tmp_path: Path) -> None:
@@ -111,16 +81,18 @@ def test_the_json_has_counts_interval_and_rates(tmp_path: Path) -> None:
     assert told["seconds"] == {"record": 3.2, "train": 65.0}
     assert sum(told["classes"].values()) == 10
     assert told["paired"]["expert"]["only_other"] == 3
-    assert sorted(p.name for p in page.parent.iterdir()) == ["report.html", "report.json"]
+    names = sorted(p.name for p in page.parent.iterdir())
+    assert names == ["report.html", "report.json", "report.md"]
 
 
 def test_parts_without_matter_are_left_out() -> None:
     bare = report(rows=[row(1)], losses=[], clips=[], no_clips="No OpenGL here.", landmarks={})
-    page = Page(render(bare))
+    page = Html(render(bare))
     assert "map" not in page.ids
     assert "curve" not in page.ids
+    assert "failures" not in page.ids
     assert "No OpenGL here." in page.text
-    assert Page(render(report(rows=[], beside={}, clips=[]))).ids
+    assert Html(render(report(rows=[], beside={}, clips=[]))).ids
 
 
 def test_what_must_be_mended_first_is_said() -> None:
@@ -129,7 +101,7 @@ def test_what_must_be_mended_first_is_said() -> None:
         rows=[*rows, row(99, "FAULT", detail="ContractError: NaN in <joint>")],
         beside={"zero": [row(1, pilot="zero")], "expert": [row(1, "TIMEOUT", "expert")]},
     )
-    text = Page(render(broken)).text
+    text = Html(render(broken)).text
     assert "1 of 11 episodes of policy broke down" in text
     assert "ContractError: NaN in <joint>" in text
     assert "the judge is broken" in text
@@ -146,7 +118,7 @@ def test_a_folder_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
 
 def test_the_map_shows_every_spawn_and_the_bars_every_episode() -> None:
     rows = policy_rows()
-    drawn = charts.spawn_map(rows, {})
+    drawn = spawn_map(rows, {})
     assert drawn.count('class="brick') == len(rows)
     assert all(f"seed {r.seed}:" in drawn for r in rows)
     counts = re.findall(r"<title>(\d+) of (\d+)</title>", charts.yaw_chart(rows))
@@ -162,10 +134,43 @@ def test_no_curve_without_points(points: list[tuple[float, float]]) -> None:
 def test_a_constant_curve_and_a_single_spawn_can_be_drawn() -> None:
     assert "polyline" in charts.curve([(0.0, 1.0), (10.0, 1.0)])
     assert "nan" not in charts.curve([(0.0, 1.0), (10.0, 1.0)])
-    assert "nan" not in charts.spawn_map([row(0, spawn=(0.2, 0.2, 0.0))], {})
+    assert "nan" not in spawn_map([row(0, spawn=(0.2, 0.2, 0.0))], {})
 
 
 def test_every_class_has_a_colour_in_both_themes() -> None:
     html = render(report())
     for kind in CLASSES:
         assert html.count(f"--{kind}:") == 2
+
+
+def test_failures_are_listed_and_one_can_be_had_again() -> None:
+    text = to_markdown(to_page(report()))
+    assert "| 7 | never picked up | 150 | 23.5, 19.9 | 109° | 10.0 |" in text
+    assert "vibrissa eval run --only-seed 7 --video again" in text
+    assert "| 0 | success" not in text
+    assert "quick look" in text  # ten episodes
+    assert "another training seed gives another policy" in text
+
+
+def test_a_fault_is_no_failure_of_the_policy() -> None:
+    rows = [*policy_rows(), row(99, "FAULT", detail="NaN")]
+    text = to_markdown(to_page(report(rows=rows)))
+    assert "without them it is 7/10 (40–89 %)" in text
+    assert "| 99 |" not in text
+
+
+def test_the_policy_is_measured_beside_the_expert() -> None:
+    grip = {"static_pad_mean_n": 21.0, "moving_pad_mean_n": 30.0, "picked": 1.0}
+    expert = {"static_pad_mean_n": 44.0, "moving_pad_mean_n": 43.0, "picked": 1.0}
+    told = report(
+        rows=[row(1, measures=grip)], beside={"expert": [row(1, pilot="expert", measures=expert)]}
+    )
+    lines = to_markdown(to_page(told)).splitlines()
+    assert "|  | policy | expert |" in lines
+    assert "| grip, weaker pad | 21 N | 43 N |" in lines
+
+
+def test_a_phone_shows_the_whole_report(tmp_path: Path, chromium: Browser) -> None:
+    look = check_page(chromium, write(report(), tmp_path / "report"), PARTS, tmp_path)
+    assert look.measured["headline"].startswith("Reach half a radian: 7 of 10")
+    assert "never picked up" in look.measured["text"]

@@ -65,7 +65,7 @@ def forest(summaries: Mapping[str, Summary]) -> str:
             f'<text class="value" x="{frame.width}" y="{y + 5}" text-anchor="end">'
             f"{summary.success}/{summary.episodes}</text>",
         ]
-    return _svg(frame.width, frame.height, parts, "Success of each pilot with its 95 % interval")
+    return svg(frame.width, frame.height, parts, "Success of each pilot with its 95 % interval")
 
 
 def curve(points: Sequence[Point]) -> str:
@@ -84,38 +84,43 @@ def curve(points: Sequence[Point]) -> str:
     )
     values = _log_steps(*frame.y)
     parts = [_grid_y(frame, [math.log10(v) for v in values], [f"{v:g}" for v in values])]
-    parts.append(_grid_x(frame, _round_steps(frame.x), ""))
+    parts.append(_grid_x(frame, round_steps(frame.x), ""))
     parts.append(_polyline(frame, xs, logs, "raw"))
     parts.append(_polyline(frame, xs, _running_mean(logs), "smooth"))
-    return _svg(frame.width, frame.height, parts, "Loss over steps")
+    return svg(frame.width, frame.height, parts, "Loss over steps")
 
 
-def spawn_map(
-    rows: Sequence[Row], landmarks: Mapping[str, Landmark], area: Square | None = None
-) -> str:
-    """Where each object began, coloured by class: the spawn area from above, the robot's +x up.
-
-    A small overview in the corner shows the area on the table, with the robot and `landmarks`,
-    squares and rectangles of the scene by name. Without an `area` it is the smallest square
-    that holds every spawn.
-    """
-    placed = [r for r in rows if r.spawn is not None]
-    if not placed:
+def class_bars(counts: Mapping[str, int]) -> str:
+    """A bar a failure class, as long as it is frequent, with its name and its count."""
+    if not counts:
         return ""
-    x0, y0, half = area or _smallest_square([r.spawn[:2] for r in placed if r.spawn])
-    half *= 1.12
-    # +y points to the left, as for somebody who stands behind the robot.
-    frame = Frame(460, 330, (y0 + half, y0 - half), (x0 - half, x0 + half), 46, 130, 8, 38)
-    parts = [
-        f'<rect class="area" x="{frame.left}" y="{frame.top}" width="284" height="284" rx="8"/>',
-        _ticks_cm(frame, x0, y0, half),
-    ]
-    for row in sorted(placed, key=lambda r: not r.success):  # failures last: on top
-        assert row.spawn is not None
-        x, y, yaw = row.spawn
-        parts.append(_brick(row, frame.px(y), frame.py(x), -math.degrees(yaw)))
-    parts.append(_overview((x0, y0, half), landmarks))
-    return _svg(frame.width, frame.height, parts, "Outcome over the place where the object began")
+    most, parts = max(counts.values()) or 1, []
+    for i, (name, count) in enumerate(counts.items()):
+        y, width = 44 * i, 400 * count / most
+        parts.append(
+            f'<text class="name" x="0" y="{y + 16}">{escape(name.replace("_", " ").lower())}</text>'
+            f'<rect class="track" x="0" y="{y + 23}" width="400" height="12" rx="6"/>'
+            f'<rect class="k-{escape(name)}" x="0" y="{y + 23}" width="{max(width, 4):.1f}" '
+            f'height="12" rx="6"/><text class="value" x="460" y="{y + 35}" text-anchor="end">'
+            f"{count}</text>"
+        )
+    return svg(460, 44 * len(counts), parts, "How many episodes ended how")
+
+
+def phase_bar(seconds: Mapping[str, float]) -> str:
+    """One bar of all phases, each as long as it took."""
+    whole, at, parts = sum(seconds.values()), 0.0, []
+    if whole <= 0:
+        return ""
+    for i, (name, one_s) in enumerate(seconds.items()):
+        width = 460 * one_s / whole
+        parts.append(
+            f'<g><title>{escape(name)}</title><rect class="phase" x="{at:.1f}" y="0" '
+            f'width="{max(width - 2, 2):.1f}" height="16" rx="4" '
+            f'opacity="{(1, 0.6, 0.35)[i % 3]}"/></g>'
+        )
+        at += width
+    return svg(460, 16, parts, "The share of each phase")
 
 
 def yaw_chart(rows: Sequence[Row], bins: int = 8) -> str:
@@ -123,7 +128,7 @@ def yaw_chart(rows: Sequence[Row], bins: int = 8) -> str:
 
     Yaw is folded to (-90°, 90°]: a brick turned by half a turn is the same brick.
     """
-    yaws = [(_fold_deg(r.spawn[2]), r) for r in rows if r.spawn is not None]
+    yaws = [(fold_deg(r.spawn[2]), r) for r in rows if r.spawn is not None]
     if not yaws:
         return ""
     frame = Frame(460, 250, (-90, 90), (0, 100))
@@ -137,7 +142,7 @@ def yaw_chart(rows: Sequence[Row], bins: int = 8) -> str:
         inside = [r for yaw, r in yaws if low < yaw <= low + width]
         if inside:
             parts.append(_yaw_bar(frame, low, width, sum(r.success for r in inside), len(inside)))
-    return _svg(frame.width, frame.height, parts, "Success over the yaw of the object")
+    return svg(frame.width, frame.height, parts, "Success over the yaw of the object")
 
 
 def _yaw_bar(frame: Frame, low: float, width: float, k: int, n: int) -> str:
@@ -154,80 +159,7 @@ def _yaw_bar(frame: Frame, low: float, width: float, k: int, n: int) -> str:
     )
 
 
-def _brick(row: Row, u: float, v: float, degrees: float) -> str:
-    """A mark in the shape of a brick, drawn smaller than the brick so that neighbours show."""
-    assert row.spawn is not None
-    told = (
-        f"seed {row.seed}: {row.failure_class}, {row.ticks} ticks, "
-        f"({row.spawn[0]:.3f}, {row.spawn[1]:.3f}) m, {math.degrees(row.spawn[2]):.0f}°"
-    )
-    # The brick's long side lies along its own x, and the robot's x points up in the picture.
-    return (
-        f'<g transform="translate({u:.1f} {v:.1f}) rotate({degrees:.1f})"><title>{escape(told)}'
-        f'</title><rect class="brick k-{escape(row.failure_class)}" x="-4.5" y="-9" width="9" '
-        f'height="18" rx="2"/></g>'
-    )
-
-
-def _ticks_cm(frame: Frame, x0: float, y0: float, half: float) -> str:
-    parts = []
-    for value in _round_steps((100 * (x0 - half), 100 * (x0 + half))):
-        y = frame.py(value / 100)
-        parts.append(
-            f'<text class="tick" x="{frame.left - 6}" y="{y + 4:.1f}" text-anchor="end">'
-            f"{value:g}</text>"
-        )
-    for value in _round_steps((100 * (y0 - half), 100 * (y0 + half))):
-        parts.append(_tick_text(frame.px(value / 100), frame.height - 22, f"{value:g}"))
-    parts.append(_tick_text((frame.left + frame.width - frame.right) / 2, 328, "y, cm (x upwards)"))
-    return "".join(parts)
-
-
-def _smallest_square(points: Sequence[Point]) -> Square:
-    xs, ys = np.array(points).T  # (n,), (n,)
-    half = max(float(np.ptp(xs)), float(np.ptp(ys)), 0.02) / 2
-    return float(xs.max() + xs.min()) / 2, float(ys.max() + ys.min()) / 2, half
-
-
-def _overview(area: Square, landmarks: Mapping[str, Landmark]) -> str:
-    """The whole table, 110 units wide, at the upper right: robot, landmarks, spawn area."""
-    outlines = {name: _corners(mark) for name, mark in {"": area, **landmarks}.items()}
-    xs, ys = np.concatenate(list(outlines.values())).T  # (n,), (n,)
-    low_y, high_y = min(0.0, float(ys.min())) - 0.03, max(0.0, float(ys.max())) + 0.03
-    high_x = float(xs.max()) + 0.03
-    scale = min(110 / (high_y - low_y), 150 / (high_x + 0.06))
-
-    def at(x: float, y: float) -> Point:
-        return 348 + scale * (high_y - y), 10 + scale * (high_x - x)
-
-    u, v = at(0.0, 0.0)
-    parts = [
-        f'<path class="robot" d="M{u - 7:.1f} {v + 7:.1f} L{u:.1f} {v - 9:.1f} L{u + 7:.1f} '
-        f'{v + 7:.1f} Z"/>',
-        _tick_text(u, v + 22, "robot"),
-    ]
-    for name, corners in outlines.items():
-        drawn = [at(float(x), float(y)) for x, y in corners]
-        outline = " L".join(f"{u:.1f} {v:.1f}" for u, v in drawn)
-        middle, low = sum(u for u, _ in drawn) / 4, max(v for _, v in drawn)
-        kind = "landmark" if name else "here"
-        parts.append(
-            f'<path class="{kind}" stroke-linejoin="round" d="M{outline} Z"/>'
-            + _tick_text(middle, low + 14, name)
-        )
-    return "".join(parts)
-
-
-def _corners(mark: Landmark) -> np.ndarray:
-    """The four corners (4, 2) of a square or a rectangle, m."""
-    x, y, half_x, half_y, yaw = mark if len(mark) == 5 else (*mark, mark[2], 0.0)
-    signs = np.array([(1, 1), (1, -1), (-1, -1), (-1, 1)])
-    offsets = signs * (half_x, half_y)
-    cos, sin = math.cos(yaw), math.sin(yaw)
-    return offsets @ np.array([[cos, sin], [-sin, cos]]) + (x, y)
-
-
-def _fold_deg(yaw_rad: float) -> float:
+def fold_deg(yaw_rad: float) -> float:
     """The angle in (-90, 90] that a brick of this yaw shows."""
     folded = math.degrees(yaw_rad) % 180
     return folded - 180 if folded > 90 else folded
@@ -250,7 +182,7 @@ def _log_steps(low: float, high: float) -> list[float]:
     return [v for v in steps if low - 1e-9 <= math.log10(v) <= high + 1e-9]
 
 
-def _round_steps(span: tuple[float, float]) -> list[float]:
+def round_steps(span: tuple[float, float]) -> list[float]:
     """Some four round numbers within `span`."""
     rough = (span[1] - span[0]) / 4 or 1.0
     power = 10 ** math.floor(math.log10(rough))
@@ -276,7 +208,7 @@ def _grid_x(frame: Frame, values: Sequence[float], unit: str, *, lines: bool = T
                 f'<line class="grid" x1="{x:.1f}" x2="{x:.1f}" y1="{frame.top}" y2="{bottom}"/>'
             )
         label = f"{value:,.0f}".replace(",", " ") + (f" {unit}" if unit == "%" else unit)
-        parts.append(_tick_text(x, bottom + 17, label))
+        parts.append(tick_text(x, bottom + 17, label))
     return "".join(parts)
 
 
@@ -292,11 +224,11 @@ def _grid_y(frame: Frame, values: Sequence[float], labels: Sequence[str]) -> str
     return "".join(parts)
 
 
-def _tick_text(x: float, y: float, text: str) -> str:
+def tick_text(x: float, y: float, text: str) -> str:
     return f'<text class="tick" x="{x:.1f}" y="{y:.1f}" text-anchor="middle">{escape(text)}</text>'
 
 
-def _svg(width: float, height: float, parts: Sequence[str], label: str) -> str:
+def svg(width: float, height: float, parts: Sequence[str], label: str) -> str:
     return (
         f'<svg viewBox="0 0 {width:.0f} {height:.0f}" role="img" aria-label="{escape(label)}">'
         + "".join(parts)

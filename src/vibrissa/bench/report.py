@@ -1,21 +1,32 @@
-"""One judged policy as a page that carries everything in itself, and as JSON for programs."""
+"""One judged policy as a page: the verdict, what it cannot say, and the failures to look at."""
 
 from __future__ import annotations
 
-import base64
-import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from vibrissa.bench import charts
+from vibrissa.bench.maps import spawn_map
 from vibrissa.bench.outcomes import Row, Summary, compare_paired, count_classes, summarise
-from vibrissa.core.errors import UsageError
-from vibrissa.core.outcomes import CLASSES
+from vibrissa.bench.pages import (
+    Drawing,
+    Figure,
+    Film,
+    Note,
+    Page,
+    Section,
+    Table,
+    to_html,
+    words,
+    write_page,
+)
+from vibrissa.bench.telling import duration, failure_table, measure_table
+from vibrissa.core.stats import rate_text
 
 FEW_OF_EXPERT = 0.9  # an expert below this says that the scene, not the policy, is to be mended
+ENOUGH = 50  # episodes; fewer are a quick look
 
 
 @dataclass(frozen=True)
@@ -33,9 +44,10 @@ class Report:
 
     rows: the policy's own episodes; beside: expert and zero pilot on the same seeds. losses:
     (step, loss) pairs. landmarks and area: outlines of the scene for the map, see
-    `charts.spawn_map`. sees: one sentence on what the policy is shown, privileged channels by
+    `maps.spawn_map`. sees: one sentence on what the policy is shown, privileged channels by
     name. unseen: whether no demonstration can have come from these seeds. note: what the
-    headline's rate speaks of, where it is not of held-out scenes.
+    headline's rate speaks of, where it is not of held-out scenes. again: the command that plays
+    one episode again, with {seed} in it.
     """
 
     title: str
@@ -57,6 +69,7 @@ class Report:
     versions: Mapping[str, str] = field(default_factory=dict)
     command: str = ""
     note: str = ""
+    again: str = ""
 
 
 def to_dict(report: Report) -> dict[str, Any]:
@@ -91,167 +104,184 @@ def to_dict(report: Report) -> dict[str, Any]:
 
 
 def write(report: Report, folder: Path) -> Path:
-    """Write `report.json`, then `report.html`, under temporary names first; the page's path."""
-    told = json.dumps(to_dict(report), indent=2, sort_keys=False) + "\n"
-    page = folder / "report.html"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        _replace(folder / "report.json", told)
-        _replace(page, render(report))
-    except OSError as error:
-        raise UsageError(f"cannot write the report into {folder}: {error.strerror}.") from error
-    return page
+    """Write `report.json`, `report.md`, then `report.html`; the page's path."""
+    return write_page(to_page(report), folder, to_dict(report))
 
 
 def render(report: Report) -> str:
     """The page: one HTML document that loads nothing from anywhere."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-    from markupsafe import Markup
+    return to_html(to_page(report))
 
-    env = Environment(
-        loader=PackageLoader("vibrissa.bench"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-    )
+
+def to_page(report: Report) -> Page:
+    """The report in the words of a page."""
     summary = summarise(report.rows)
     everyone = {"policy": summary} | {n: summarise(r) for n, r in report.beside.items()}
-    drawings = {
-        "forest": charts.forest(everyone),
-        "map": charts.spawn_map(report.rows, report.landmarks, report.area),
-        "yaw": charts.yaw_chart(report.rows),
-        "curve": charts.curve(report.losses),
-    }
-    return env.get_template("report.html").render(
+    classes = count_classes(report.rows)
+    yaw = charts.yaw_chart(report.rows)
+    drawn = spawn_map(report.rows, report.landmarks, report.area)
+    sections = [
+        Section("", _warnings(report, everyone), anchor="warnings"),
+        _success(report, summary, everyone),
+        Section("How the episodes ended", [Drawing(charts.class_bars(classes))], anchor="classes"),
+        Section("What this cannot say", _limits(report, summary), anchor="limits"),
+        _failures(report),
+        _films(report),
+        Section(
+            "Where it succeeds",
+            [Drawing(drawn, kinds=list(classes))],
+            "From above, behind the robot: each mark is the object of one episode where it began."
+            if drawn
+            else "",
+            anchor="map",
+        ),
+        Section(
+            "At which angle",
+            [Drawing(yaw)],
+            "Success by the object's first yaw, with 95 % intervals. Half a turn shows the same "
+            "brick."
+            if yaw
+            else "",
+            anchor="yaw",
+        ),
+        Section("In numbers", [measure_table(everyone)], anchor="numbers"),
+        _curve(report),
+        _time(report),
+    ]
+    return Page(
         title=report.title,
-        made=report.made,
         headline=_headline(report, summary),
-        warnings=_warnings(report, everyone),
-        charts={name: Markup(svg) for name, svg in drawings.items()},
-        kinds=CLASSES,
-        classes=_classes(report.rows),
-        numbers=_numbers(summary),
-        clips=[_clip(c) for c in report.clips],
-        no_clips=report.no_clips,
-        curve_note=_curve_note(report),
-        time_note=f"{_duration(report.wall_s)} from the first {_first(report)} to this page.",
-        phases=[
-            {"name": n, "seconds": round(s, 2), "text": _duration(s)}
-            for n, s in report.seconds.items()
-        ],
-        machine=[*report.machine.items(), *report.versions.items()],
-        settings=list(report.settings.items()),
+        sentence=report.sees,
+        sections=sections,
+        settings=report.settings,
+        machine=report.machine,
+        versions=report.versions,
         command=report.command,
+        made=report.made,
     )
 
 
-def words(failure_class: str) -> str:
-    """A class as one reads it: NEVER_PICKED_UP → never picked up."""
-    return failure_class.replace("_", " ").lower()
+def _headline(report: Report, summary: Summary) -> str:
+    held_out = "held-out " * report.unseen
+    return (
+        f"{report.instruction}: {summary.success} of {summary.episodes} {held_out}"
+        f"{'rollouts' if report.note else 'scenes'} solved."
+    )
 
 
-def _headline(report: Report, summary: Summary) -> dict[str, Any]:
+def _success(report: Report, summary: Summary, everyone: Mapping[str, Summary]) -> Section:
     low, high = (f"{100 * v:.0f}" for v in summary.interval)
     rate = "–" if summary.rate is None else f"{100 * summary.rate:.0f} %"
+    unseen = " that no demonstration came from" * report.unseen
     note = (
-        f"{summary.episodes} scenes{' that no demonstration came from' * report.unseen}, each "
-        "tried once; the pilots beside it had the same seeds. The interval (Wilson) speaks of "
-        "this one trained policy: another training seed gives another policy."
+        f"{summary.episodes} scenes{unseen}, each tried once"
+        f"{'; the pilots beside it had the same seeds' * bool(report.beside)}."
     )
-    return {
-        "count": f"{summary.success}/{summary.episodes}",
-        "success": summary.success,
-        "episodes": summary.episodes,
-        "rate": rate,
-        "interval": f"{low}–{high} %",
-        "sentence": f"{report.instruction}: {summary.success} of {summary.episodes} "
-        f"{'held-out ' * report.unseen}{'rollouts' if report.note else 'scenes'} solved.",
-        "sees": report.sees,
-        "note": report.note or note,
-    }
+    parts = [
+        Figure(
+            f"{summary.success}/{summary.episodes}",
+            f"{rate} success, 95 % interval {low}–{high} %",
+        ),
+        Drawing(charts.forest(everyone)),
+        Note(report.note or note),
+    ]
+    return Section("How often it succeeds", parts, anchor="success")
 
 
-def _warnings(report: Report, everyone: Mapping[str, Summary]) -> list[dict[str, str]]:
+def _warnings(report: Report, everyone: Mapping[str, Summary]) -> list[Note]:
     """What must be put right before the headline means anything."""
     told = []
-    for name, summary in everyone.items():
-        if summary.faults:
-            rows = report.beside.get(name, report.rows)
-            first = next(r for r in rows if r.reason == "fault")
-            title = f"{summary.faults} of {summary.episodes} episodes of {name} broke down."
-            text = f"They count as not solved. The first (seed {first.seed}): {first.detail}"
-            told.append({"title": title, "text": text})
+    for name in everyone:
+        rows = report.beside.get(name, report.rows)
+        broken = [row for row in rows if row.reason == "fault"]
+        if broken:
+            sound = [row for row in rows if row.reason != "fault"]
+            told.append(
+                f"{len(broken)} of {len(rows)} episodes of {name} broke down. They count as not "
+                f"solved, and say nothing of what it can do: without them it is "
+                f"{rate_text(sum(r.success for r in sound), len(sound))}. The first (seed "
+                f"{broken[0].seed}): {broken[0].detail}"
+            )
     zero, expert = everyone.get("zero"), everyone.get("expert")
     if zero is not None and zero.success:
         text = f"It never moves and is given {zero.text}: the judge is broken."
-        told.append({"title": "The zero pilot succeeds.", "text": text})
+        told.append(f"The zero pilot succeeds. {text}")
     if expert is not None and expert.episodes and (expert.rate or 0.0) < FEW_OF_EXPERT:
         text = f"{expert.text}. Mend the scene or the expert before blaming the policy."
-        told.append({"title": "The expert fails here.", "text": text})
-    return told
+        told.append(f"The expert fails here. {text}")
+    return [Note(text, "warning") for text in told]
 
 
-def _classes(rows: Sequence[Row]) -> list[dict[str, Any]]:
-    counts = count_classes(rows)
-    most = max(counts.values(), default=1)
-    return [
-        {"name": c, "words": words(c), "count": n, "percent": round(100 * n / most, 1)}
-        for c, n in counts.items()
+def _limits(report: Report, summary: Summary) -> list[Note]:
+    """How far the verdict goes, and no farther."""
+    low, high = summary.interval
+    told = [
+        f"The 95 % interval (Wilson) is {100 * (high - low):.0f} points wide. It speaks of this "
+        "one trained policy: another training seed gives another policy."
     ]
+    if 0 < summary.episodes < ENOUGH:
+        told.append(f"{summary.episodes} episodes are a quick look; report from {ENOUGH} on.")
+    if not report.unseen and not report.note:
+        told.append(
+            "Demonstrations may have come from these very seeds, so this is no test of what was "
+            "learnt."
+        )
+    if report.area is not None:
+        told.append(
+            "All of it is simulated, with starts from one square of the table: a real arm, or "
+            "another place, is another question."
+        )
+    if not report.beside:
+        told.append(
+            "No expert and no zero pilot stood beside it, so nobody has shown that this scene can "
+            "be done and that its judge gives nothing away."
+        )
+    return [Note(text) for text in told]
 
 
-def _numbers(summary: Summary) -> list[tuple[str, str]]:
-    def told(value: float | None, form: str, scale: float = 1.0) -> str:
-        return "–" if value is None else form.format(scale * value)
+def _failures(report: Report) -> Section:
+    failed = [r for r in report.rows if not r.success and r.reason not in ("fault", "aborted")]
+    parts: list[Table | Note] = []
+    if failed:
+        parts.append(failure_table(failed))
+        if report.again:
+            parts.append(Note("One of them once more, from its seed, with a film of it:"))
+            parts.append(Note(report.again.format(seed=failed[0].seed), "code"))
+    return Section("Failures to look at", parts, anchor="failures")
 
-    return [
-        ("picked up", f"{summary.picked}/{summary.episodes}"),
-        ("dropped, of the lifted", f"{summary.dropped}/{summary.picked}"),
-        ("ticks, all", told(summary.mean_steps, "{:.0f}")),
-        ("ticks, successes", told(summary.mean_steps_success, "{:.0f}")),
-        ("highest point, mean", told(summary.mean_max_height_m, "{:.1f} cm", 100)),
-        ("grip, weaker pad", told(summary.mean_grip_n, "{:.0f} N")),
-        ("slip in the grip", told(summary.mean_slip_m, "{:.1f} mm", 1000)),
-        ("held by both pads", told(summary.both_pads_share, "{:.0f} %", 100)),
-        ("a tick's move where a chunk begins", told(summary.mean_jump, "{:.3f} rad")),
-        ("a tick's move elsewhere", told(summary.mean_stride, "{:.3f} rad")),
-        ("one inference", told(summary.mean_latency_s, "{:.1f} ms", 1000)),
-        ("an episode took", told(summary.mean_wall_s, "{:.2f} s")),
+
+def _films(report: Report) -> Section:
+    if not report.clips:
+        return Section("No pictures", [Note(report.no_clips)], anchor="films")
+    films = [
+        Film(
+            words(clip.row.failure_class),
+            clip.film_mp4,
+            clip.strip_png,
+            f"seed {clip.row.seed} · {clip.row.ticks} ticks",
+            clip.row.failure_class,
+        )
+        for clip in report.clips
     ]
+    intro = "One episode of each way of ending, played again from its seed."
+    return Section("See it happen", films, intro, anchor="films")
 
 
-def _curve_note(report: Report) -> str:
-    if len(report.losses) < 2:
-        return ""
-    (step, loss), first = report.losses[-1], report.losses[0][1]
-    return f"{step:,.0f} steps; the loss fell from {first:.3g} to {loss:.3g}.".replace(",", " ")
+def _curve(report: Report) -> Section:
+    drawn = charts.curve(report.losses)
+    note = ""
+    if drawn:
+        (step, loss), first = report.losses[-1], report.losses[0][1]
+        note = f"{step:,.0f} steps; the loss fell from {first:.3g} to {loss:.3g}."
+    return Section("Training", [Drawing(drawn)], note.replace(",", " "), anchor="curve")
 
 
-def _clip(clip: Clip) -> dict[str, Any]:
-    return {
-        "name": clip.row.failure_class,
-        "words": words(clip.row.failure_class),
-        "seed": clip.row.seed,
-        "ticks": clip.row.ticks,
-        "film": base64.b64encode(clip.film_mp4).decode(),
-        "strip": base64.b64encode(clip.strip_png).decode(),
-    }
-
-
-def _first(report: Report) -> str:
-    return "rollout" if report.note else "demonstration"
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    return f"{int(seconds) // 60} min {int(seconds) % 60:02d} s"
-
-
-def _replace(path: Path, text: str) -> None:
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        part.write_text(text, encoding="utf-8")
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+def _time(report: Report) -> Section:
+    first = "rollout" if report.note else "demonstration"
+    rows = [(name, duration(seconds)) for name, seconds in report.seconds.items()]
+    return Section(
+        "Time",
+        [Drawing(charts.phase_bar(report.seconds)), Table((), rows)],
+        f"{duration(report.wall_s)} from the first {first} to this page.",
+        anchor="time",
+    )
