@@ -261,7 +261,8 @@ def kept_by_record(out: Path) -> str:
         dataset = open_dataset(out)
     except VibrissaError as error:
         return f"UNREADABLE: {error}"
-    told = f"{len(dataset.episodes)} episodes, {dataset.frames} frames"
+    count = len(dataset.episodes)
+    told = f"{count} episode{'s' * (count != 1)}, {dataset.frames} frames"
     for name in sorted(key for key in dataset.features if key.endswith(".health")):
         marks = np.asarray(dataset.column(name)).reshape(-1)
         counts = {HEALTHS[int(m)]: int((marks == m).sum()) for m in np.unique(marks) if m}
