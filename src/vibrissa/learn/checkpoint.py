@@ -10,23 +10,16 @@ JSON and safetensors only: a pickle is neither written nor read.
 from __future__ import annotations
 
 import json
-import logging
 from collections.abc import Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Any
 
-import draccus
-from draccus.utils import ParsingError
 from lerobot.common.train_utils import load_training_state, save_training_state
 from lerobot.configs.default import DatasetConfig
 from lerobot.configs.train import TrainPipelineConfig
 from lerobot.optim import AdamWConfig
 from lerobot.policies.act.configuration_act import ACTConfig
-from lerobot.policies.act.modeling_act import ACTPolicy
-from lerobot.policies.factory import make_pre_post_processors
-from lerobot.processor import ProcessorStepRegistry
 from safetensors import SafetensorError
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
@@ -40,7 +33,6 @@ from vibrissa.learn.weights import load_weights
 
 CONTRACT = Path("vibrissa") / "contract.json"
 SAMPLER = "sampler.json"
-PROCESSORS = ("policy_preprocessor.json", "policy_postprocessor.json")
 
 
 @dataclass(frozen=True)
@@ -90,30 +82,6 @@ def restore(folder: Path, learner: Learner, state: State) -> tuple[int, dict[str
     return step, sampler
 
 
-def load_learner(pretrained: Path, device: str) -> Learner:
-    """The policy and the processors of a pretrained_model folder, every weight from its file.
-
-    Raises CheckpointError in one line for whatever is missing, truncated, not ACT, or not safe.
-    """
-    config = _config(pretrained, device)
-    with _quiet():
-        policy = ACTPolicy(config)
-    load_weights(policy, pretrained)
-    for name in PROCESSORS:
-        _check_processor(pretrained, name)
-    on_device = {"device_processor": {"device": device}}
-    try:
-        before, after = make_pre_post_processors(
-            config, pretrained_path=str(pretrained), preprocessor_overrides=on_device
-        )
-    except (OSError, ValueError, KeyError, ImportError, SafetensorError) as error:
-        raise CheckpointError(
-            f"the processors in {pretrained} cannot be loaded: {error}"
-        ) from error
-    policy.to(device).eval()
-    return Learner(policy, before, after)
-
-
 def stored_contract(pretrained: Path) -> Contract | None:
     """The contract in a checkpoint; None where it was written by somebody else.
 
@@ -121,44 +89,26 @@ def stored_contract(pretrained: Path) -> Contract | None:
     its train_config.json, and the contract is found there.
     """
     places = [pretrained / CONTRACT]
-    try:
-        told = json.loads((pretrained / "train_config.json").read_text(encoding="utf-8"))
-        places.append(Path(told["dataset"]["root"]) / "meta" / CONTRACT)
-    except (OSError, ValueError, KeyError, TypeError):
-        pass  # no such file, or one without a local dataset: there is nothing more to ask
+    root, _ = named_dataset(pretrained)
+    if root is not None:
+        places.append(root / "meta" / CONTRACT)
     for place in places:
         if place.is_file():
             try:
                 return Contract.from_dict(json.loads(place.read_text(encoding="utf-8")))
-            except (ValueError, ContractError) as error:
+            except (OSError, ValueError, ContractError) as error:
                 raise CheckpointError(f"{place} cannot be read: {error}") from error
     return None
 
 
-def _config(pretrained: Path, device: str) -> ACTConfig:
-    file = pretrained / "config.json"
+def named_dataset(pretrained: Path) -> tuple[Path | None, str]:
+    """The dataset that train_config.json names: its folder, where it says one, and its name."""
     try:
-        raw = json.loads(file.read_text(encoding="utf-8"))
-        kind = raw.pop("type", None)
-        if kind != "act":
-            raise CheckpointError(f"{file} is a policy of type {kind!r}. Known: act.")
-        raw |= {"device": device, "pretrained_backbone_weights": None}
-        return draccus.decode(ACTConfig, raw)
-    except (OSError, ValueError, TypeError, ParsingError) as error:
-        raise CheckpointError(f"{file} cannot be read: {error}") from error
-
-
-def _check_processor(pretrained: Path, name: str) -> None:
-    """Only LeRobot's own registered steps: a file must not choose which code is imported."""
-    file = pretrained / name
-    try:
-        steps = json.loads(file.read_text(encoding="utf-8"))["steps"]
-        names = [step.get("registry_name", step.get("class")) for step in steps]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise CheckpointError(f"{file} is missing or cannot be read: {error}") from error
-    foreign = [n for n in names if n not in ProcessorStepRegistry.list()]
-    if foreign:
-        raise CheckpointError(f"{file} asks for steps that LeRobot does not have: {foreign}.")
+        told = json.loads((pretrained / "train_config.json").read_text(encoding="utf-8"))["dataset"]
+        root, name = told.get("root"), told.get("repo_id")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None, ""  # no such file: there is nothing more to ask
+    return (Path(root) if isinstance(root, str) else None), str(name or "")
 
 
 def _train_config(
@@ -180,14 +130,3 @@ def _train_config(
             lr=recipe.lr, weight_decay=recipe.weight_decay, grad_clip_norm=recipe.grad_clip
         ),
     )
-
-
-@contextmanager
-def _quiet():
-    """Without LeRobot's remarks on the root logger while a network is built."""
-    before = logging.root.manager.disable
-    logging.disable(logging.WARNING)
-    try:
-        yield
-    finally:
-        logging.disable(before)

@@ -19,7 +19,8 @@ from vibrissa.core.episode import Observation
 from vibrissa.core.errors import CheckpointError, ContractError, PolicyFault, UsageError
 from vibrissa.core.units import JOINTS, Unit, from_rad, to_rad
 from vibrissa.learn.act import Learner, camera_name, used_contract
-from vibrissa.learn.checkpoint import load_learner, stored_contract
+from vibrissa.learn.checkpoint import stored_contract
+from vibrissa.learn.loading import load_learner
 from vibrissa.learn.run import pretrained_folder
 
 
@@ -36,7 +37,7 @@ class CheckpointPolicy:
         if slots < 1:
             raise UsageError(f"{slots} slots: a policy needs at least one.")
         self.contract, self.slots = contract, slots
-        self._learner, self._device = learner, device
+        self.learner, self._device = learner, device
         self._unit: Unit | None = _joint_unit(contract)
         config: ACTConfig = learner.policy.config
         self.horizon, self.chunk = config.n_action_steps, config.chunk_size
@@ -45,12 +46,12 @@ class CheckpointPolicy:
     @property
     def inputs(self) -> tuple[str, ...]:
         """The LeRobot keys that it is fed."""
-        return tuple(self._learner.policy.config.input_features or {})
+        return tuple(self.learner.policy.config.input_features or {})
 
     @property
     def picture(self) -> tuple[int, int] | None:
         """The (height, width) to which its preprocessor resizes pictures, if it does."""
-        for step in self._learner.preprocessor.steps:
+        for step in self.learner.preprocessor.steps:
             size = getattr(step, "resize_size", None)  # of LeRobot's ImageCropResizeProcessorStep
             if size:
                 return (size[0], size[1])
@@ -69,7 +70,7 @@ class CheckpointPolicy:
 
     def reset(self, slots: Sequence[int]) -> None:
         """Nothing is kept between two chunks, so that slots cannot disturb each other."""
-        self._learner.policy.reset()
+        self.learner.policy.reset()
 
     def act(self, observations: Sequence[Observation]) -> NDArray[np.float32]:
         """Chunks (B, K, A) in rad for B = `slots` observations in rad.
@@ -80,7 +81,7 @@ class CheckpointPolicy:
         """
         if len(observations) != self.slots:
             raise PolicyFault(f"{len(observations)} observations for {self.slots} slots.")
-        chunks = self.predict(self._batch(observations)).numpy()
+        chunks = self.predict(self.feed(observations)).numpy()
         return to_rad(chunks, self._unit) if self._unit else chunks
 
     def predict(self, batch: Mapping[str, Tensor]) -> Tensor:
@@ -89,16 +90,26 @@ class CheckpointPolicy:
         Raises PolicyFault for another shape.
         """
         with torch.inference_mode(), _one_thread(self._device):
-            ready = self._learner.preprocessor(dict(batch))
-            chunks = self._learner.policy.predict_action_chunk(ready)  # (B, K, A), normalised
-            actions = self._learner.postprocessor(chunks.flatten(0, 1))
+            ready = self.learner.preprocessor(dict(batch))
+            chunks = self.learner.policy.predict_action_chunk(ready)  # (B, K, A), normalised
+            actions = self.learner.postprocessor(chunks.flatten(0, 1))
             actions = actions.unflatten(0, chunks.shape[:2]).float().cpu()
         wanted = (len(batch[OBS_STATE]), self.chunk, len(self.contract.action))
         if tuple(actions.shape) != wanted:
             raise PolicyFault(f"actions of shape {tuple(actions.shape)}; wanted {wanted}.")
         return actions
 
-    def _batch(self, observations: Sequence[Observation]) -> dict[str, Tensor]:
+    def normalised(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """What the network itself is given for a batch in stored units, on the CPU."""
+        with torch.inference_mode(), _one_thread(self._device):
+            ready = self.learner.preprocessor(dict(batch))
+        return {key: ready[key].float().cpu() for key in self.inputs}
+
+    def feed(self, observations: Sequence[Observation]) -> dict[str, Tensor]:
+        """Observations in rad as a batch in stored units: what a dataset would hold of them.
+
+        Raises PolicyFault for an observation that does not have what the checkpoint needs.
+        """
         state = np.stack([o.state for o in observations])  # (B, S)
         if state.shape[1] != len(self.contract.state):
             raise PolicyFault(
@@ -107,7 +118,7 @@ class CheckpointPolicy:
         if self._unit:
             state = from_rad(state, self._unit)
         batch = {OBS_STATE: torch.from_numpy(state)}
-        config: ACTConfig = self._learner.policy.config
+        config: ACTConfig = self.learner.policy.config
         if config.env_state_feature:
             batch[OBS_ENV_STATE] = torch.from_numpy(self._environment(observations, state))
         for key in config.image_features:

@@ -16,14 +16,15 @@ from vibrissa.core.errors import CheckpointError
 WEIGHTS = "model.safetensors"
 
 
-def load_weights(model: nn.Module, folder: Path) -> None:
-    """Fill every parameter and buffer of `model` from `folder`/model.safetensors.
+def load_weights(model: nn.Module, folder: Path, stored: dict[str, Tensor] | None = None) -> None:
+    """Fill every parameter and buffer of `model` from `folder`/model.safetensors, or from `stored`,
+    what `read_weights` found in it.
 
     A name that is not in the file is fine only if it shares its memory with one that is (tied
     weights). Raises CheckpointError, naming what is missing, unexpected, of another shape or
     not finite, and for a file that is absent or cut short. Pickles are never read.
     """
-    stored = _read(folder)
+    stored = read_weights(folder) if stored is None else stored
     wanted = model.state_dict(keep_vars=True)
     _check_names(wanted, stored, folder)
     with torch.no_grad():
@@ -31,7 +32,8 @@ def load_weights(model: nn.Module, folder: Path) -> None:
             wanted[name].copy_(tensor)
 
 
-def _read(folder: Path) -> dict[str, Tensor]:
+def read_weights(folder: Path) -> dict[str, Tensor]:
+    """Every tensor of `folder`/model.safetensors, by name. Raises CheckpointError."""
     file = folder / WEIGHTS
     if not file.is_file():
         pickles = [p.name for p in folder.glob("*") if p.suffix in (".bin", ".pt", ".pth", ".ckpt")]
