@@ -42,6 +42,13 @@ def test_half_a_picture_of_pure_white_is_overexposed() -> None:
     assert exposure(sampled(picture)) == "overexposed"
 
 
+def test_a_light_table_with_a_dark_arm_on_it_is_well_exposed() -> None:
+    picture = np.full((480, 640, 3), 190, np.uint8)
+    assert exposure(sampled(picture)) == "overexposed"  # nothing dark is left in it
+    picture[400:, 240:340] = 20  # 3 % of it: the arm's servos
+    assert exposure(sampled(picture)) == "ok"
+
+
 def test_a_fingerprint_tells_pictures_apart() -> None:
     rng = np.random.default_rng(1)
     picture = rng.integers(80, 90, (480, 640, 3), np.uint8)
