@@ -89,6 +89,9 @@ class Config:
     depth."""
     camera_size: tuple[int, int] | None = None
     """In simulation: width and height of all pictures; the scene's own 640 480 by default."""
+    targets: Path | None = None
+    """A file that says from where, and how often: YAML, as `vibrissa failures` writes it. With
+    --resume its demonstrations go into the dataset of --out."""
     noise_rad: float = 0.03
     """Noise on the expert's targets, so that demonstrations show how to come back."""
     start_noise_rad: float = 0.2
@@ -129,12 +132,15 @@ def record(cfg: Config) -> Scripted | Sat:
     real = rig.arm.kind != "simulated"
     who = cfg.pilot or leader_of(rig) or ("leader" if real else "expert")
     cfg = replace(cfg, pilot=who)
+    if cfg.targets is not None:
+        _refuse(cfg, ("episodes", "top_up"), "a file of targets, which says how many")
     if real:
         _refuse(cfg, SIMULATED_ONLY, "a real arm")
         return record_at_arm(cfg, rig, simulated=None)
     if who in LEADERS or (who in OTHERS and who != "zero"):
         return record_at_arm(cfg, rig, simulated=lambda: simulated(cfg))
-    _refuse(cfg, LED_ONLY, f"the {who} pilot in simulation")
+    not_here = [n for n in LED_ONLY if not (cfg.targets and n == "resume")]
+    _refuse(cfg, not_here, f"the {who} pilot in simulation")
     return record_script(cfg)
 
 

@@ -27,6 +27,7 @@ from vibrissa.core.errors import UsageError
 
 if TYPE_CHECKING:
     from vibrissa.commands.record import Config
+    from vibrissa.commands.targeted import Course, Putting
     from vibrissa.control.keys import Keys
     from vibrissa.control.paced import Paced
     from vibrissa.control.session import HumanTask, Session, Tally
@@ -92,16 +93,19 @@ def record_at_arm(cfg: Config, rig: Rig, simulated: Callable[[], tuple[Stand, Ta
         status = opened.enter_context(StatusLine(keys=told))
         stand, task = _stand(cfg, rig, status.say, simulated)
         there = going_on.there(cfg, stand.arm.contract, status.say)
-        if cfg.resume and there >= cfg.episodes:
+        course = _course(cfg, stand)
+        if not (course.to_come if course else going_on.to_come(cfg, there)):
             status.say(f"{cfg.out} holds {there} episodes; 0 are to come.")
             return Sat(cfg.out, 0, 0, 0, 0.0, there)
         keys = opened.enter_context(open_keys(tell=status.say))
         require_keys(cfg.pilot, keys)
         watching = (status, *live_view(cfg.live, cfg.live_file, opened))
         _connect(cfg, rig, stand, opened, status.say)
-        sitting = _sit(cfg, rig, stand, task, keys, status, watching, opened)
+        sitting = _sit(cfg, rig, stand, task, keys, status, watching, course, opened)
         there = going_on.stored(cfg)  # what a kill left of finished episodes is stored by now
-        to_come = going_on.to_come(cfg, there)
+        course = _course(cfg, stand)
+        sitting.put.follow(course)
+        to_come = course.to_come if course else going_on.to_come(cfg, there)
         if there:
             status.say(f"{cfg.out} holds {there} episodes; {to_come} are to come.")
         tally = sitting.run(to_come, there)
@@ -130,6 +134,7 @@ class _Sitting:
     session: Session
     paced: Paced
     recorder: Recorder
+    put: Putting
     seeds: int
 
     def run(self, to_come: int, there: int) -> Tally:
@@ -195,6 +200,18 @@ def _stand(
     return Stand(arm, real=arm), None
 
 
+def _course(cfg: Config, stand: Stand) -> Course | None:
+    """The file of targets, as far as it is still to be recorded; None without one."""
+    from vibrissa.commands.targeted import course_of, plan_of
+    from vibrissa.sim.arm import SimArm
+
+    if cfg.targets is None:
+        return None
+    simulated = stand.arm if isinstance(stand.arm, SimArm) else None
+    plan = plan_of(cfg.targets, simulated.cfg if simulated else None)
+    return course_of(cfg, plan, simulated.scene if simulated else None)
+
+
 def _connect(cfg: Config, rig: Rig, stand: Stand, opened: ExitStack, say: Say) -> None:
     """Open the arm until `opened` is closed; where somebody leads, it goes home now."""
     if stand.real is None:
@@ -243,9 +260,11 @@ def _sit(
     keys: Keys,
     status: StatusLine,
     watching: Sequence[Observer],
+    course: Course | None,
     opened: ExitStack,
 ) -> _Sitting:
     """Pilot, judge, recorder and view around the arm."""
+    from vibrissa.commands.targeted import Putting
     from vibrissa.control.paced import Paced
     from vibrissa.control.session import HumanTask, Interlude, Session
 
@@ -268,7 +287,8 @@ def _sit(
     reset_s = cfg.reset_seconds
     if reset_s is None:
         reset_s = RESET_S if stand.real is not None else 0.0
-    recorder = _recorder(cfg, rig, stand, judge)
+    recorder = _recorder(cfg, rig, stand, judge, course)
+    put = Putting(stand.arm, status.say, status.announce)
 
     def broken_off(_kind: object, error: BaseException | None, _trace: object) -> None:
         if error is not None and recorder.left:
@@ -292,12 +312,14 @@ def _sit(
         interlude=Interlude(seconds=reset_s, rate_hz=rate_hz, keys=keys) if reset_s else None,
         pause=paced.pause,
         reconnect=reconnect if stand.real is not None else None,
-        announce=status.announce,
+        announce=put.announce,
     )
-    return _Sitting(session, paced, recorder, cfg.seeds)
+    return _Sitting(session, paced, recorder, put, cfg.seeds)
 
 
-def _recorder(cfg: Config, rig: Rig, stand: Stand, judge: HumanTask) -> Recorder:
+def _recorder(
+    cfg: Config, rig: Rig, stand: Stand, judge: HumanTask, course: Course | None
+) -> Recorder:
     """Into the journal and the set. A real arm does not wait for an encoder that is behind."""
     from vibrissa.data.film import check_size
     from vibrissa.data.recorder import Recorder
@@ -313,6 +335,8 @@ def _recorder(cfg: Config, rig: Rig, stand: Stand, judge: HumanTask) -> Recorder
     }
     if stand.real is not None:
         session |= {"arm_id": rig.arm.id, "cameras": stand.real.cameras.settings}
+    if course is not None:
+        session |= course.session()
     return Recorder(
         cfg.out,
         keep=judge.wanted,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,8 +16,9 @@ from vibrissa.core.errors import ArmFault, UsageError
 
 if TYPE_CHECKING:
     from vibrissa.commands.record import Config
+    from vibrissa.commands.targeted import Course
     from vibrissa.core.contract import Contract
-    from vibrissa.core.protocols import Arm, Pilot, Task
+    from vibrissa.core.protocols import Pilot, Task
     from vibrissa.data.recorder import Recorder
     from vibrissa.sim.arm import SimArm
     from vibrissa.sim.scene import SceneCfg
@@ -54,11 +56,17 @@ def record_script(cfg: Config) -> Scripted:
     Raises a VibrissaError where nothing could be recorded; whatever else ends it, finished
     episodes are a whole dataset.
     """
+    from vibrissa.commands.targeted import fill
+    from vibrissa.control.drive import run_episode
     from vibrissa.data.disk import require_absent
 
     _check(cfg)
-    require_absent(cfg.out)
+    if not cfg.resume:
+        require_absent(cfg.out)
     arm, task, scene = _built(cfg)
+    course = _course(cfg, arm, scene)
+    if course is not None and not course.to_come:
+        return Scripted(cfg.out, 0, 0, 0, 0.0)
     pilot = _pilot(cfg, scene, arm.contract)
 
     from vibrissa.data.film import check_size
@@ -67,10 +75,24 @@ def record_script(cfg: Config) -> Scripted:
     for camera in arm.contract.cameras:
         check_size(camera)
     began_s = time.monotonic()
-    recorder = Recorder(cfg.out, keep=finished if cfg.keep_failures else successful)
+    recorder = Recorder(
+        cfg.out,
+        keep=finished if cfg.keep_failures else successful,
+        session=course.session() if course else None,
+        extend=cfg.resume,
+    )
+
+    def play(seed: int) -> None:
+        with suppress(ArmFault):  # a seed the pilot cannot do; the recorder has counted it
+            run_episode(arm, pilot, task, [recorder], seed=seed)
+
     try:
         with recorder:
-            _fill(recorder, cfg, arm, pilot, task)
+            if course is None:
+                _fill(recorder, cfg, play)
+            else:
+                course = _course(cfg, arm, scene) or course  # a kill may have left some more
+                fill(recorder, course, arm, play)
     except KeyboardInterrupt:
         if recorder.kept:
             print(f"\n{recorder.kept} finished episodes are in {cfg.out}", file=sys.stderr)
@@ -79,16 +101,27 @@ def record_script(cfg: Config) -> Scripted:
     return Scripted(cfg.out, recorder.kept, recorder.frames, recorder.discarded, wall_s)
 
 
-def _fill(recorder: Recorder, cfg: Config, arm: Arm, pilot: Pilot, task: Task) -> None:
+def _course(cfg: Config, arm: SimArm, scene: SceneCfg) -> Course | None:
+    """The file of targets, as far as it is still to be recorded; None without one."""
+    from vibrissa.commands.targeted import course_of, plan_of
+    from vibrissa.data.extend import extension
+
+    if cfg.targets is None:
+        return None
+    course = course_of(cfg, plan_of(cfg.targets, scene), arm.scene)
+    if cfg.resume:
+        extension(cfg.out, arm.contract).require(cfg.out, recalibrated=False)
+    return course
+
+
+def _fill(recorder: Recorder, cfg: Config, play: Callable[[int], None]) -> None:
     """One seed after another until enough episodes are kept."""
-    from vibrissa.control.drive import run_episode
     from vibrissa.show.progress import progress
 
     most = 2 * cfg.episodes + SPARE_ATTEMPTS
     with progress(f"recording {cfg.task or PICK_PLACE}", cfg.episodes, "episodes") as tell:
         for attempt in range(most):
-            with suppress(ArmFault):  # a seed the pilot cannot do; the recorder has counted it
-                run_episode(arm, pilot, task, [recorder], seed=cfg.seeds + attempt)
+            play(cfg.seeds + attempt)
             tell(recorder.kept, f"{recorder.discarded} failed" if recorder.discarded else "")
             if recorder.kept == cfg.episodes:
                 return

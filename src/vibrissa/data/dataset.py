@@ -28,6 +28,7 @@ from vibrissa.data.features import (
     EPISODES_FILE,
     LINEAGE_FILE,
     OURS,
+    RECORDING_FILE,
     STATE,
     channel_names,
     inferred_contract,
@@ -86,6 +87,12 @@ class Dataset:
         # A line behind those is being written, or was cut off.
         most = self.info["total_episodes"] if layout.is_open(self.root) else None
         return tuple(layout.read_jsonl(path, most)) if path.is_file() else ()
+
+    @cached_property
+    def sessions(self) -> tuple[dict[str, Any], ...]:
+        """What our recorder noted of each session in which it was recorded; empty for others'."""
+        path = self.root / OURS / RECORDING_FILE
+        return tuple(layout.read_json(path).get("sessions", ())) if path.is_file() else ()
 
     @cached_property
     def lineage(self) -> dict[str, Any]:

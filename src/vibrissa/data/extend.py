@@ -9,7 +9,7 @@ from vibrissa.core.contract import Contract, differences
 from vibrissa.core.errors import DatasetError
 from vibrissa.data import layout
 from vibrissa.data.dataset import Dataset, open_dataset
-from vibrissa.data.features import OURS, RECORDING_FILE, stored_contract
+from vibrissa.data.features import stored_contract
 
 
 @dataclass(frozen=True)
@@ -80,9 +80,7 @@ def _differences(stored: Contract, now: Contract) -> list[str]:
 
 
 def _recalibrated(dataset: Dataset, calibration: str) -> str:
-    path = dataset.root / OURS / RECORDING_FILE
-    sessions = layout.read_json(path).get("sessions", ()) if path.is_file() else ()
-    last = sessions[-1].get("calibration") if sessions else None
+    last = dataset.sessions[-1].get("calibration") if dataset.sessions else None
     before = dataset.contract.calibration if last is None else last
     if before == calibration:
         return ""

@@ -61,6 +61,7 @@ class SimArm:
         self._limits = Limits(LOW_RAD, HIGH_RAD, speed, 1.0 / cfg.rate_hz)
         self._images: LazyImages | None = None
         self._drawn: dict[str, Picture] = {}  # made beside one that was asked for
+        self.put: goals.Triple | None = None  # x, y (m), yaw (rad) of the object at every reset
         self.become(NOTHING)
         self.tick = 0
         self.target: NDArray[np.float32] | None = None  # (A,), None before the first reset
@@ -92,14 +93,17 @@ class SimArm:
         `sample` takes the place of what the seed would draw from the scene's randomisation: an
         episode with its stored sample is the same again, and with `sample.only(…)` it is what
         single factors make of it.
+        Where `put` says, the object starts there, and the sample says so.
         """
         rng = np.random.default_rng(seed)
-        self.become(draw(self.cfg, seed) if sample is None else sample)
+        drawn = draw(self.cfg, seed) if sample is None else sample
+        self.become(drawn if self.put is None else replace(drawn, spawn=self.put))
         mujoco.mj_resetData(self.model, self.data)
         noise = rng.uniform(-1, 1, len(JOINTS)) * self.cfg.start_noise_rad
         noise = noise + (self.sample.start or 0.0)
         home = np.clip(np.add(self.cfg.home_rad, noise), LOW_RAD, HIGH_RAD).astype(np.float32)
         x, y, yaw = self._here.draw_spawn(rng)
+        x, y, yaw = self.sample.spawn or (x, y, yaw)
         self.data.qpos[self._joints] = home
         self.data.ctrl[:] = home
         self._stand(self._object_qpos, x, y, self._here.object.half_size_m[2], yaw)
@@ -117,7 +121,9 @@ class SimArm:
     def become(self, sample: Sample) -> None:
         """Take on an episode's sample. What was simulated so far is gone where it differs."""
         self._forget_pictures()
-        if sample == getattr(self, "sample", None):
+        before = getattr(self, "sample", None)
+        if before is not None and replace(before, spawn=sample.spawn) == sample:
+            self.sample = sample
             return
         self.sample, self._here = sample, scene_of(self.cfg, sample)
         self.model = model_of(self.cfg, sample)

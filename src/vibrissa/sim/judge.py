@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from vibrissa.core.episode import Observation, Reason
+from vibrissa.core.moments import moments
 from vibrissa.core.outcomes import AT_GOAL_M, Marks, Track, classify
 from vibrissa.core.protocols import Verdict
 from vibrissa.sim.goals import Goal, RulesCfg, SuccessCfg, goal_of, misaligned_rad
@@ -65,7 +66,7 @@ class Judge:
         return classify(reason, self._track())
 
     def measures(self) -> Mapping[str, float]:
-        """The task's numbers: heights and distances in m, forces in N; counts and 0/1."""
+        """The task's numbers: heights and distances in m, forces in N; counts, ticks and 0/1."""
         track = self._track()
         if not self._height_m:
             return {}
@@ -80,7 +81,7 @@ class Judge:
             numbers["final_goal_distance_m"] = float(track.goal_xy_m[-1])
         if np.isfinite(self._misaligned_rad):
             numbers["final_goal_angle_deg"] = math.degrees(self._misaligned_rad)
-        return numbers | self._grip.measures()
+        return numbers | moments(track) | self._grip.measures()
 
     def _track(self) -> Track:
         return Track(

@@ -85,7 +85,8 @@ class Sample:
 
     None stands for a factor that was left as the scene has it. size: half sides (3,) m; start:
     added to each joint (6,) rad; camera_latency: ticks; action_latency: s; floor: `plain` or a
-    pattern and its scale, as in `floors.MATERIALS`.
+    pattern and its scale, as in `floors.MATERIALS`. spawn: x, y (m)
+    and yaw (rad) where the object was put on purpose; no factor, and never drawn.
     """
 
     camera: tuple[CameraMove, ...] | None = None
@@ -102,11 +103,12 @@ class Sample:
     action_latency: float | None = None
     joint_noise: Noise | None = None
     image_noise: Noise | None = None
+    spawn: Triple | None = None
 
     def only(self, *factors: str) -> Sample:
-        """These factors as drawn, everything else as the scene has it."""
+        """These factors as drawn, everything else as the scene has it; the spawn stays."""
         known(factors)
-        return Sample(**{name: getattr(self, name) for name in factors})
+        return Sample(spawn=self.spawn, **{name: getattr(self, name) for name in factors})
 
     def with_(self, other: Sample) -> Sample:
         """This one, with what the other one decides taken from there."""
@@ -125,7 +127,7 @@ class Sample:
     @staticmethod
     def from_dict(raw: Mapping[str, Any]) -> Sample:
         """The inverse of `to_dict`. Raises ContractError for what is no sample."""
-        unknown = sorted(set(raw) - set(FACTORS))
+        unknown = sorted(set(raw) - {*FACTORS, "spawn"})
         if unknown:
             raise ContractError(
                 f"sampled values of {', '.join(unknown)}; known are {', '.join(FACTORS)}."
@@ -133,7 +135,7 @@ class Sample:
         return from_plain(Sample, {**dict.fromkeys(FACTORS), **raw})
 
 
-FACTORS = tuple(field.name for field in dataclasses.fields(Sample))
+FACTORS = tuple(field.name for field in dataclasses.fields(Sample) if field.name != "spawn")
 # These touch nothing but pictures: they can be drawn anew for an episode that is over.
 SEEN = ("camera", "fovy", "light", "colour", "floor", "camera_latency", "image_noise")
 NOTHING = Sample()

@@ -23,7 +23,7 @@ from vibrissa.sim.reach import Pose, Reach
 from vibrissa.sim.scene import SceneCfg, build
 
 YAWS = 4  # headings tried at every place, within what looks different
-_PLAIN = Style.draw(np.random.default_rng(0), 0.0)
+PLAIN = Style.draw(np.random.default_rng(0), 0.0)
 
 Truth = dict[str, Any]
 
@@ -63,7 +63,7 @@ def _check_success(scene: SceneCfg, rules: RulesCfg, lines: Lines) -> None:
     wanted = rules.success
     if wanted == SuccessCfg(held_ticks=wanted.held_ticks):
         raise lines.of("success").error("success asks for nothing: it would hold at once.")
-    has_goal = goal_of(scene, _standing(scene, 0.0, 0.0, 0.0)) is not None
+    has_goal = goal_of(scene, standing(scene, 0.0, 0.0, 0.0)) is not None
     for key in ("inside", "resting", "aligned_rad"):
         if getattr(wanted, key) and not has_goal:
             word = key.replace("rad", "deg")
@@ -74,7 +74,7 @@ def _check_success(scene: SceneCfg, rules: RulesCfg, lines: Lines) -> None:
         raise lines.of("success aligned_deg").error("a cylinder has no heading to be aligned.")
     for site in rules.sites:
         x, y = site.spawn.centre_m
-        if holds(scene, wanted, _standing(scene, x, y, 0.0), lifted=False):
+        if holds(scene, wanted, standing(scene, x, y, 0.0), lifted=False):
             raise lines.of("success").error(
                 f"the object meets this where it starts, at {site.name!r}: nobody need move it. "
                 "Ask for more, such as inside: true, above_m or lifted: true."
@@ -91,18 +91,18 @@ def _check_reach(scene: SceneCfg, site: SiteCfg, reach: Reach, lines: Lines) -> 
     grasps, placing = Grasps(scene.object, reach), Placing(scene, reach)
     for x, y in square_of(site.spawn):
         for yaw in _yaws(scene, site):
-            truth = _standing(scene, x, y, yaw)
-            grip = grasps.choose(truth, _PLAIN, 0.0)
+            truth = standing(scene, x, y, yaw)
+            grip = grasps.choose(truth, PLAIN, 0.0)
             if grip is None:
                 turned = f" turned by {math.degrees(yaw):.0f}°" if scene.object.symmetry else ""
                 raise lines.of(f"site {site.name}").error(
                     f"the arm cannot grasp the object at ({x:.3f}, {y:.3f}){turned}, which is in "
-                    f"spawn {site.name!r}. What lies {_RING} is within reach."
+                    f"spawn {site.name!r}. What lies {RING} is within reach."
                 )
             _check_way(scene, truth, grip, (grasps, placing, reach), lines)
 
 
-_RING = "0.15 to 0.35 m from (0.04, 0), where the shoulder turns, and not behind it,"
+RING = "0.15 to 0.35 m from (0.04, 0), where the shoulder turns, and not behind it,"
 
 
 def _check_way(
@@ -114,13 +114,13 @@ def _check_way(
 ) -> None:
     """From this grasp: up, and to every place where the goal may be."""
     grasps, placing, reach = parts
-    q = reach.solve(grasps.pose(grip, _PLAIN, 0.0), grip.hovering)
+    q = reach.solve(grasps.pose(grip, PLAIN, 0.0), grip.hovering)
     if q is None:
         return  # the grasp was found together with its approach, so only rounding can lose it
     tip, rotation = reach.hand(q)
     held = Pose((0.0, 0.0, 0.0), grip.tilt_rad, None, roll_rad=float(q[4]))
     told = np.append(q, 0.0)
-    height = placing.lift_m(_PLAIN, truth)
+    height = placing.lift_m(PLAIN, truth)
     up = dataclasses.replace(held, position_m=(float(tip[0]), float(tip[1]), height))
     if reach.solve(up, q) is None and reach.least_tilt([up], q) is None:
         raise lines.of("success above_m", "goal place").error(
@@ -131,7 +131,7 @@ def _check_way(
         trouble = _trouble_at_goal(scene, moment, (told, held), placing, reach)
         if trouble:
             raise lines.of("goal place", "goal").error(
-                f"{_goal_in_words(scene)}: {trouble}. What lies {_RING} is within reach."
+                f"{_goal_in_words(scene)}: {trouble}. What lies {RING} is within reach."
             )
 
 
@@ -141,12 +141,12 @@ def _trouble_at_goal(
     """Why the held object cannot be put down there; nothing where it can."""
     told, held = at
     if not placing.careful:
-        pose = placing.drop(_PLAIN, held)
+        pose = placing.drop(PLAIN, held)
         within = reach.solve(pose, told) is not None or reach.least_tilt([pose], told) is not None
         return "" if within else "the arm cannot hold the object over it"
     for above_m in (OVER_M, 0.0):
         try:
-            q = placing.lower(truth, _PLAIN, told, held, above_m)
+            q = placing.lower(truth, PLAIN, told, held, above_m)
         except ArmFault:
             turned = scene.rules is not None and scene.rules.success.aligned_rad is not None
             return "the arm cannot bring the object there" + (", turned so" if turned else "")
@@ -167,7 +167,7 @@ def _goals(scene: SceneCfg, truth: Truth) -> Iterator[Truth]:
         yield dict(truth)
 
 
-def _standing(scene: SceneCfg, x: float, y: float, yaw: float) -> Truth:
+def standing(scene: SceneCfg, x: float, y: float, yaw: float) -> Truth:
     """The truth with the object on the table at a pose, and the base, if any, in its middle."""
     truth: Truth = {
         "object_position": np.array([x, y, scene.object.half_size_m[2]]),
@@ -185,7 +185,7 @@ def _standing(scene: SceneCfg, x: float, y: float, yaw: float) -> Truth:
 
 def _done(scene: SceneCfg, wanted: SuccessCfg) -> Mapping[str, Any]:
     """The truth with the object where it would be when all was done."""
-    truth = _standing(scene, 0.0, 0.0, 0.0)
+    truth = standing(scene, 0.0, 0.0, 0.0)
     goal = goal_of(scene, truth)
     if goal is None:
         height = (wanted.above_m or 0.0) + 0.01

@@ -20,7 +20,7 @@ from vibrissa.sim.scene import CameraCfg, SceneCfg, build, describe
 
 def model_of(cfg: SceneCfg, sample: Sample) -> mujoco.MjModel:
     """The model of an episode: the shared one where nothing was sampled, else one of its own."""
-    if sample == NOTHING:
+    if dataclasses.replace(sample, spawn=None) == NOTHING:
         return build(cfg)
     spec = describe(scene_of(cfg, sample), sample.distractors or ())
     if sample.light is not None:
