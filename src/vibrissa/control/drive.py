@@ -6,7 +6,6 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
 from queue import SimpleQueue
 
 import numpy as np
@@ -15,20 +14,12 @@ from numpy.typing import NDArray
 from vibrissa.control.clock import Clock
 from vibrissa.control.meter import Laps
 from vibrissa.control.rollout import Answer, Rollout, rollout
+from vibrissa.control.slots import Finished, Slots, fault_of, in_turns, look, side_by_side
 from vibrissa.core.episode import Episode, Observation
-from vibrissa.core.errors import PolicyFault, UsageError, VibrissaError
+from vibrissa.core.errors import PolicyFault, VibrissaError
 from vibrissa.core.protocols import Arm, Observer, Pilot, Policy, Task
 
 HANGS_S = 5.0  # how long the end of an episode waits for an inference that is on its way
-
-
-@dataclass(frozen=True)
-class Finished:
-    """One seed's episode, or the fault that ended it."""
-
-    seed: int
-    slot: int
-    result: Episode | VibrissaError
 
 
 def run_episode(
@@ -61,32 +52,27 @@ def run_many(
     policy: Policy | None = None,
     *,
     slots: int = 1,
+    rows: int = 0,
+    beside: bool = False,
 ) -> Iterator[Finished]:
     """Episodes for all `seeds`, `slots` of them side by side, as they finish.
 
-    `start(slot, seed)` gives a rollout on that slot's own arm. The policy always sees `slots`
-    observations, slot i in row i; a row nobody asked for repeats one that was asked, and its
-    answer is thrown away. A VibrissaError ends its own episode and is handed out as its result;
-    anything else is a bug and goes up, after every other episode has been closed.
+    `start(slot, seed)` gives a rollout on that slot's own arm. The policy always sees `rows`
+    observations (as many as slots unless given), whoever asks; which row an episode gets changes
+    from one answer to the next. `beside`: inference runs in a thread, and the episodes that do
+    not wait for it go on meanwhile; with twice as many slots as rows nobody is idle. A
+    VibrissaError ends its own episode and is handed out as its result; anything else is a bug
+    and goes up, after every other episode has been closed.
     """
-    waiting = iter(seeds)
-    live: dict[int, tuple[int, Rollout]] = {}
-    asked: dict[int, Observation] = {}
+    beside = beside and policy is not None
+    running = Slots(seeds, start, policy, slots, looks=beside)
     try:
-        while True:
-            for slot in range(slots):
-                while slot not in asked and _begin(slot, waiting, live, start, policy):
-                    yield from _go_on(slot, live, asked, None)
-            if not asked:
-                return
-            answers = _infer(policy, asked, slots)
-            for slot in list(asked):
-                del asked[slot]
-                reply = answers if isinstance(answers, PolicyFault) else answers[slot]
-                yield from _go_on(slot, live, asked, reply)
+        if beside and policy is not None:
+            yield from side_by_side(running, policy, rows or slots)
+        else:
+            yield from in_turns(running, policy, rows or slots)
     finally:
-        for _, episode in live.values():
-            episode.close()
+        running.close()
 
 
 def run_behind(episode: Rollout, policy: Policy) -> Episode:
@@ -104,7 +90,7 @@ def run_behind(episode: Rollout, policy: Policy) -> Episode:
             reply = None
             if question is not None:
                 try:
-                    _look(question, policy)
+                    look(question, policy)
                 except VibrissaError as fault:  # a camera's, and the episode's to tell
                     episode.throw(fault)
                 asked_tick, asked_s = question.tick, time.perf_counter()
@@ -143,7 +129,7 @@ class _Inference:
         try:
             return answer.result()[0]
         except Exception as error:  # a policy is foreign code: its failure ends the episode
-            return _fault(error)
+            return fault_of(error)
 
     def close(self) -> None:
         """Let the last inference end, so that two never run at once; one that hangs is left."""
@@ -158,76 +144,3 @@ class _Inference:
                 answer.set_result(self._policy.act([question]))
             except Exception as error:  # handed over, and told by `answer`
                 answer.set_exception(error)
-
-
-def _begin(
-    slot: int,
-    waiting: Iterator[int],
-    live: dict[int, tuple[int, Rollout]],
-    start: Callable[[int, int], Rollout],
-    policy: Policy | None,
-) -> bool:
-    """Make sure that `slot` has an episode; False when there is none left to run."""
-    if slot in live:
-        return True
-    seed = next(waiting, None)
-    if seed is None:
-        return False
-    if policy is not None:
-        policy.reset([slot])
-    live[slot] = (seed, start(slot, seed))
-    return True
-
-
-def _go_on(
-    slot: int,
-    live: dict[int, tuple[int, Rollout]],
-    asked: dict[int, Observation],
-    reply: Answer | PolicyFault | None,
-) -> Iterator[Finished]:
-    """Run the slot's episode up to its next question or to its end, which is handed out."""
-    seed, episode = live[slot]
-    try:
-        if isinstance(reply, PolicyFault):
-            episode.throw(reply)
-        question = episode.send(reply if isinstance(reply, Answer) else None)
-        while question is None:
-            question = episode.send(None)
-        asked[slot] = question
-    except StopIteration as end:
-        del live[slot]
-        yield Finished(seed, slot, end.value)
-    except VibrissaError as fault:
-        del live[slot]
-        yield Finished(seed, slot, fault)
-
-
-def _infer(
-    policy: Policy | None, asked: dict[int, Observation], slots: int
-) -> dict[int, Answer] | PolicyFault:
-    """One inference at the fixed shape (slots, …); a failure is a fault of everyone asked."""
-    if policy is None:
-        raise UsageError("this pilot asks for chunks, and there is no policy to answer.")
-    filler = next(iter(asked.values()))
-    began_s = time.perf_counter()
-    try:
-        chunks = policy.act([asked.get(slot, filler) for slot in range(slots)])
-    except Exception as error:  # a policy is foreign code: its failure is a fault, not ours
-        return _fault(error)
-    if np.ndim(chunks) != 3 or len(chunks) != slots:
-        return PolicyFault(f"chunks of shape {np.shape(chunks)}; wanted ({slots}, K, A).")
-    latency_s = time.perf_counter() - began_s
-    return {slot: Answer(chunks[slot], o.tick, latency_s) for slot, o in asked.items()}
-
-
-def _fault(error: Exception) -> PolicyFault:
-    if isinstance(error, PolicyFault):
-        return error
-    fault = PolicyFault(f"the policy raised {type(error).__name__}: {error}")
-    fault.__cause__ = error
-    return fault
-
-
-def _look(question: Observation, policy: Policy) -> None:
-    for name in policy.contract.camera_names:
-        question.images[name]
