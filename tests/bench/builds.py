@@ -2,15 +2,67 @@
 
 from __future__ import annotations
 
-from fakes import OneJoint, Reach
+import multiprocessing
+import os
+import signal
+import time
+from functools import partial
+from pathlib import Path
+
+from fakes import OneJoint, Ramp, Reach
 
 from vibrissa.bench.evaluate import Setup
-from vibrissa.control.pilots import Zero
+from vibrissa.control.pilots import ChunkPlayer, Zero
+from vibrissa.core.errors import UsageError
+from vibrissa.core.protocols import Arm, Pilot
+
+PATIENCE_S = 60.0
 
 
 def zero_setup() -> Setup:
-    return Setup("zero", OneJoint, Reach, lambda _arm: Zero())
+    return Setup("zero", OneJoint, Reach, _zero)
 
 
-def no_setup(what: type[BaseException]) -> Setup:
-    raise what("no such thing")
+def ramp_setup() -> Setup:
+    return Setup("policy", OneJoint, Reach, _player, Ramp(), slots=2)
+
+
+def deadly_setup(mark: Path, how: str) -> Setup:
+    """In a helper its arm comes to grief, or does not; ours waits until a helper has begun to make one."""
+    return Setup("zero", partial(_deadly, mark, how), Reach, _zero)
+
+
+def _deadly(mark: Path, how: str) -> Arm:
+    if multiprocessing.parent_process() is None:
+        return Waiting(mark)
+    mark.write_text(how)
+    if how == "well":
+        return OneJoint()
+    if how == "killed":
+        os.kill(os.getpid(), signal.SIGKILL)
+    raise {"memory": MemoryError, "bug": ZeroDivisionError, "user": UsageError}[how](
+        "no such thing"
+    )
+
+
+class Waiting(OneJoint):
+    """Begins no episode before the mark is there."""
+
+    def __init__(self, mark: Path):
+        super().__init__()
+        self._mark = mark
+
+    def reset(self, seed: int) -> None:
+        end_s = time.monotonic() + PATIENCE_S
+        while not self._mark.exists():
+            assert time.monotonic() < end_s, "no helper ever began"
+            time.sleep(0.01)
+        super().reset(seed)
+
+
+def _zero(_arm: Arm) -> Pilot:
+    return Zero()
+
+
+def _player(_arm: Arm) -> Pilot:
+    return ChunkPlayer(4)

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
-from bench.builds import no_setup, zero_setup
+from bench.builds import zero_setup
 from fakes import OneJoint, Ramp, Reach, Tape
 from numpy.typing import NDArray
 
 from vibrissa.bench.evaluate import Setup, evaluate, jump_of, spawn_of
 from vibrissa.bench.outcomes import Row
-from vibrissa.bench.workers import evaluate_in_workers, worth
 from vibrissa.control.pilots import ChunkPlayer
 from vibrissa.core.episode import Observation
-from vibrissa.core.errors import ArmFault, UsageError
+from vibrissa.core.errors import ArmFault
 from vibrissa.core.protocols import Arm, Policy
 
 
@@ -42,17 +41,31 @@ def test_a_row_for_every_seed_and_the_zero_pilot_fails() -> None:
     assert {(r.reason, r.ticks, r.inferences) for r in zero} == {("timeout", 40, 0)}
 
 
-@pytest.mark.parametrize("slots", [1, 2, 5, 16])
-def test_an_outcome_depends_on_its_seed_alone(slots: int) -> None:
+@pytest.mark.parametrize("beside", [False, True])
+@pytest.mark.parametrize(("slots", "rows"), [(1, 0), (2, 0), (5, 2), (3, 8), (16, 4)])
+def test_an_outcome_depends_on_its_seed_alone(slots: int, rows: int, beside: bool) -> None:
     alone = [row for seed in range(7) for row in evaluate(ramp_setup(slots=1), [seed])]
-    together = judged(ramp_setup(slots=slots), [3, 0, 6, 1, 5, 2, 4])
-    assert timeless(together) == timeless(alone)
+    setup = replace(ramp_setup(slots=slots), rows=rows, beside=beside)
+    assert timeless(judged(setup, [3, 0, 6, 1, 5, 2, 4])) == timeless(alone)
 
 
-def test_every_batch_has_the_size_of_the_slots() -> None:
+@pytest.mark.parametrize(("slots", "rows", "seen"), [(4, 0, 4), (1, 4, 4), (16, 4, 4)])
+@pytest.mark.parametrize("beside", [False, True])
+def test_every_batch_has_one_size_whatever_the_slots(
+    slots: int, rows: int, seen: int, beside: bool
+) -> None:
     policy = Ramp()
-    judged(ramp_setup(policy, slots=4), [1, 2, 3, 4, 5])
-    assert set(policy.batches) == {4}
+    setup = replace(ramp_setup(policy, slots=slots), rows=rows, beside=beside)
+    judged(setup, range(5))
+    assert set(policy.batches) == {seen}
+
+
+def test_batches_are_full_until_the_last_episodes() -> None:
+    """Twenty episodes of four questions each in batches of four: no more than a few left over."""
+    policy = Ramp()
+    rows = judged(replace(ramp_setup(policy, slots=8), rows=4), range(20))
+    asked = sum(row.inferences for row in rows)
+    assert len(policy.batches) <= asked / 4 + 8
 
 
 class NaNAfter(Ramp):
@@ -122,22 +135,6 @@ def test_watchers_see_their_episode() -> None:
 
     rows = list(evaluate(zero_setup(), [4, 8], watch))
     assert {s: len(t.steps) for s, t in tapes.items()} == {r.seed: r.ticks for r in rows}
-
-
-def test_workers_give_the_rows_of_one_process() -> None:
-    rows = sorted(evaluate_in_workers(zero_setup, range(9), 2), key=lambda r: r.seed)
-    assert timeless(rows) == timeless(judged(zero_setup(), range(9)))
-
-
-def test_what_a_worker_raises_comes_back() -> None:
-    with pytest.raises(UsageError, match="no such thing"):
-        list(evaluate_in_workers(functools.partial(no_setup, UsageError), range(3), 1))
-    with pytest.raises(RuntimeError, match="no such thing"):
-        list(evaluate_in_workers(functools.partial(no_setup, ZeroDivisionError), range(3), 1))
-
-
-def test_workers_only_where_they_pay() -> None:
-    assert [worth(n, 2) for n in (0, 50, 119, 120, 600)] == [1, 1, 1, 2, 2]
 
 
 def test_an_arm_that_tells_no_truth_has_no_spawn() -> None:

@@ -23,8 +23,10 @@ class Setup:
     """Who is judged, and where: makers of the arm, the task and the pilot of one slot.
 
     name: what the rows call the pilot. policy: who answers the pilot's questions, if it asks
-    any; one for all slots. slots: how many arms stand side by side, which is also the size of
-    every batch the policy sees, whatever the number of episodes.
+    any; one for all slots. slots: how many arms stand side by side. rows: the size of every
+    batch the policy sees, as many as slots unless given; with it, and not with the number of
+    arms, an answer may change in its last bit. beside: inference in a thread (see `run_many`).
+    A setup whose makers can be pickled can be handed to worker processes.
     """
 
     name: str
@@ -33,6 +35,8 @@ class Setup:
     make_pilot: Callable[[Arm], Pilot]
     policy: Policy | None = None
     slots: int = 1
+    rows: int = 0
+    beside: bool = False
 
 
 Rows = Generator[Row, None, None]
@@ -56,7 +60,8 @@ def evaluate(setup: Setup, seeds: Iterable[int], watch: Watch | None = None) -> 
         observers = [seat.meter, *(watch(seed, seat.arm) if watch else ())]
         return rollout(seat.arm, seat.pilot, seat.task, observers, seed=seed)
 
-    episodes = run_many(seeds, start, setup.policy, slots=setup.slots)
+    shape = {"slots": setup.slots, "rows": setup.rows, "beside": setup.beside}
+    episodes = run_many(seeds, start, setup.policy, **shape)
     try:
         for finished in episodes:
             yield _row(finished, seats[finished.slot])

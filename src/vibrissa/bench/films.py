@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -56,13 +57,11 @@ class Film:
 
 
 def film_into(folder: Path) -> Callable[[int, Arm], Sequence[Film]]:
-    """A watch for `evaluate`: an mp4 of every episode, named by its seed and its class."""
+    """A watch for `evaluate`: an mp4 of every episode, named by its seed and its class.
 
-    def save(episode: Episode, frames: list[NDArray[np.uint8]], fps: float) -> None:
-        name = f"seed_{episode.seed:06d}_{episode.outcome.failure_class}.mp4"
-        write_mp4(folder / name, frames, fps)
-
-    return lambda _seed, arm: [Film(_rendering(arm), save)]
+    Worker processes can be given it.
+    """
+    return partial(_films, folder)
 
 
 def choose(rows: Iterable[Row]) -> list[Row]:
@@ -94,6 +93,14 @@ def clips(setup: Setup, rows: Sequence[Row]) -> list[Clip]:
         for row in rows
         if row.seed in made
     ]
+
+
+def _films(folder: Path, _seed: int, arm: Arm) -> list[Film]:
+    def save(episode: Episode, frames: list[NDArray[np.uint8]], fps: float) -> None:
+        name = f"seed_{episode.seed:06d}_{episode.outcome.failure_class}.mp4"
+        write_mp4(folder / name, frames, fps)
+
+    return [Film(_rendering(arm), save)]
 
 
 def _mp4(frames: Sequence[NDArray[np.uint8]], fps: float) -> bytes:

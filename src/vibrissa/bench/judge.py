@@ -2,18 +2,35 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
+from dataclasses import replace
 from functools import partial
 
 from vibrissa.bench.evaluate import Rows, Setup, Watch, evaluate
 from vibrissa.bench.outcomes import Row
 from vibrissa.bench.setups import Place, scripted
-from vibrissa.bench.workers import evaluate_in_workers, worth
+from vibrissa.bench.workers import (
+    WorkerLost,
+    affordable,
+    can_travel,
+    evaluate_in_workers,
+    itself,
+    watching,
+    worth,
+)
+from vibrissa.core.errors import UsageError
 from vibrissa.show.progress import progress
 
 BESIDE = ("expert", "zero")
+
+
+class CutShort(WorkerLost):
+    """Judging ended before its time; `rows` are what there is of it, in the order of the seeds."""
+
+    def __init__(self, told: str, rows: Sequence[Row]):
+        super().__init__(told)
+        self.rows = list(rows)
 
 
 def judge(
@@ -24,24 +41,34 @@ def judge(
     keep: Callable[[Row], None] = lambda _: None,
     watches: Sequence[Watch] = (),
     place: Place | None = None,
+    slots: int = 0,
+    workers: int = 0,
 ) -> list[Row]:
     """The rows of `setup` for all `seeds`, in their order.
 
     known: rows of an earlier call; their seeds are not tried again. keep: called with every new
     row at once, so that an interruption loses nothing. watches: who else sees the episodes
-    (`film_into`, `tape_into`). place: where a scripted pilot's worker processes find their arm;
-    without it, or with watches, all happens in this process.
+    (`film_into`, `tape_into`). slots, workers: arms side by side in a process, and processes;
+    0 takes what suits. No outcome depends on either. place: no longer needed, since a setup goes
+    to worker processes as it is. Raises CutShort, with the rows so far,
+    where a worker process is lost.
     """
     rows = {row.seed: row for row in known if row.pilot == setup.name}
     todo = [seed for seed in seeds if seed not in rows]
     told = progress(f"judging {setup.name}", len(seeds), "episodes")
-    with told as tell, closing(_rows(setup, todo, watches, place)) as fresh:
-        tell(len(seeds) - len(todo), "")
-        for row in fresh:
-            keep(row)
-            rows[row.seed] = row
-            done = [rows[s] for s in seeds if s in rows]
-            tell(len(done), f"{sum(r.success for r in done)} solved")
+    setup = replace(setup, slots=slots) if slots else setup
+    try:
+        with told as tell, closing(_rows(setup, todo, watches, workers)) as fresh:
+            tell(len(seeds) - len(todo), "")
+            for row in fresh:
+                keep(row)
+                rows[row.seed] = row
+                done = [rows[s] for s in seeds if s in rows]
+                tell(len(done), f"{sum(r.success for r in done)} solved")
+    except WorkerLost as lost:
+        done = [rows[seed] for seed in seeds if seed in rows]
+        said = f"{lost} {len(done)} of {len(seeds)} episodes are judged."
+        raise CutShort(said, done) from lost
     return [rows[seed] for seed in seeds]
 
 
@@ -55,16 +82,16 @@ def judge_beside(
     """Expert and zero pilot on the same seeds: what can be reached here, and what is a gift."""
     known = list(known)
     bare = Place(place.task, place.scene)  # neither of them looks
-    return {
-        name: judge(scripted(bare, name), seeds, known=known, keep=keep, place=bare)
-        for name in BESIDE
-    }
+    return {name: judge(scripted(bare, name), seeds, known=known, keep=keep) for name in BESIDE}
 
 
-def _rows(
-    setup: Setup, seeds: Sequence[int], watches: Sequence[Watch], place: Place | None
-) -> Rows:
-    workers = worth(len(seeds), os.cpu_count() or 1)
-    if workers > 1 and place is not None and not watches:
-        return evaluate_in_workers(partial(scripted, place, setup.name), seeds, workers)
-    return evaluate(setup, seeds, lambda seed, arm: [o for w in watches for o in w(seed, arm)])
+def _rows(setup: Setup, seeds: Sequence[int], watches: Sequence[Watch], workers: int) -> Rows:
+    """By as many processes as were asked for, or as pay."""
+    count = min(workers or worth(len(seeds), affordable(setup), setup), len(seeds))
+    if count > 1 and can_travel(setup, watches):
+        return evaluate_in_workers(partial(itself, setup), seeds, count, watches)
+    if count > 1 and workers:
+        raise UsageError(
+            f"what is judged, {setup.name}, cannot be handed to other processes: --workers 1."
+        )
+    return evaluate(setup, seeds, watching(watches))

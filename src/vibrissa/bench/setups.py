@@ -34,7 +34,7 @@ if TYPE_CHECKING:  # torch is loaded only where there is a policy
     from vibrissa.learn.policy import CheckpointPolicy
 
 PILOTS = ("expert", "zero", "random")
-SLOTS = 8  # arms beside each other for a policy: the size of every batch it sees
+SLOTS = 8  # rows that a policy is loaded with; `learnt` gives it the batches that suit it
 
 
 @dataclass(frozen=True)
@@ -71,14 +71,7 @@ def scripted(place: Place, pilot: str, *, grip: GripChange | None = None) -> Set
     if pilot not in PILOTS:
         raise UsageError(f"no pilot {pilot!r}. There is: {', '.join(PILOTS)}.")
     options = PilotOptions(grip=grip or GripChange())
-
-    def make(arm: Arm) -> Pilot:
-        if pilot == "random":
-            made: Pilot = Random(arm.contract)
-        else:
-            made = Expert(place.scene) if pilot == "expert" else Zero()
-        return OtherGrip(made, options.grip, arm.contract) if options.grip.is_on else made
-
+    make = partial(_script, place.scene, pilot, options.grip)
     make_judge = partial(make_task, place.task, place.scene)
     return Setup(options.name(pilot), place.make_arm, make_judge, make)
 
@@ -90,9 +83,13 @@ def learnt(
     horizon: int | None = None,
     ensemble: float | None = None,
     grip: GripChange | None = None,
+    slots: int = 0,
+    beside: bool = False,
 ) -> Setup:
-    """A checkpoint's policy, loaded with `SLOTS` slots.
+    """A checkpoint's policy, in batches of as many rows as suit it on its device.
 
+    slots: arms side by side, as many as rows unless given; no outcome depends on it. beside:
+    inference in a thread, which a processor to spare or a GPU makes worth it.
     horizon: how much of a chunk is executed; what the checkpoint was made for unless given.
     ensemble, grip: see `options.PilotOptions`. What differs from the checkpoint's own way stands
     in the name. Raises ContractError with every difference where this is not the arm it was
@@ -105,12 +102,18 @@ def learnt(
     if place.cameras:
         gl.require()
 
-    def make(arm: Arm) -> Pilot:
-        return options.pilot(arm.contract, policy=policy)
-
-    make_judge = partial(make_task, place.task, place.scene)
-    name = options.name("policy")
-    return Setup(name, place.make_arm, make_judge, make, policy, policy.slots)
+    rows = policy.best_rows()
+    batched = policy.in_rows(rows)
+    return Setup(
+        options.name("policy"),
+        place.make_arm,
+        partial(make_task, place.task, place.scene),
+        partial(_player, options, batched),
+        batched,
+        slots or (2 * rows if beside else rows),
+        rows,
+        beside,
+    )
 
 
 def place_for(
@@ -149,6 +152,20 @@ def place_for(
     if sizes:
         scene = make(camera_size=sizes.pop())
     return Place(known.rules.name, scene, tuple(c.name for c in wanted if c.name in own))
+
+
+def _script(scene: SceneCfg, pilot: str, grip: GripChange, arm: Arm) -> Pilot:
+    """The scripted pilot of one slot."""
+    if pilot == "random":
+        made: Pilot = Random(arm.contract)
+    else:
+        made = Expert(scene) if pilot == "expert" else Zero()
+    return OtherGrip(made, grip, arm.contract) if grip.is_on else made
+
+
+def _player(options: PilotOptions, policy: CheckpointPolicy, arm: Arm) -> Pilot:
+    """The pilot of one slot that plays a policy's chunks."""
+    return options.pilot(arm.contract, policy=policy)
 
 
 def _task_of(contract: Contract | None) -> TaskCfg:

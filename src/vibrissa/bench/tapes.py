@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -67,8 +68,15 @@ class Tape:
 
 
 def tape_into(folder: Path) -> Callable[[int, Arm], Sequence[Tape]]:
-    """A watch for `evaluate`: a file of every episode, named by its seed and its class."""
-    return lambda _seed, _arm: [Tape(folder)]
+    """A watch for `evaluate`: a file of every episode, named by its seed and its class.
+
+    Worker processes can be given it.
+    """
+    return partial(_tapes, folder)
+
+
+def _tapes(folder: Path, _seed: int, _arm: Arm) -> list[Tape]:
+    return [Tape(folder)]
 
 
 def _plain(values: NDArray) -> list[Any]:

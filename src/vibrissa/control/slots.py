@@ -141,7 +141,9 @@ def side_by_side(slots: Slots, policy: Policy, rows: int) -> Iterator[Finished]:
             if under_way is not None and under_way[1].done():
                 slots.answer(under_way[0], under_way[1].result())
                 under_way = None
-            if under_way is None and (slots.asked >= rows or (slots.asked and not slots.find_ready())):
+            if under_way is None and (
+                slots.asked >= rows or (slots.asked and not slots.find_ready())
+            ):
                 batch = slots.take(rows)
                 under_way = batch, thread.submit(infer, policy, batch, rows)
             if slots.find_ready():

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,6 +25,9 @@ from vibrissa.learn.checkpoint import stored_contract
 from vibrissa.learn.loading import load_learner
 from vibrissa.learn.run import pretrained_folder
 
+# Sizes of a batch, the fastest first (runs/bench_eval.py); on a CPU more rows gain nothing.
+ROWS_WITH_CAMERAS, ROWS_WITHOUT, ROWS_ELSEWHERE = (4,), (8, 4), (16, 8, 4)
+
 
 class CheckpointPolicy:
     """A trained policy, for `slots` observations at a time.
@@ -33,11 +38,19 @@ class CheckpointPolicy:
 
     history = 0
 
-    def __init__(self, learner: Learner, contract: Contract, *, slots: int, device: str):
+    def __init__(
+        self,
+        learner: Learner,
+        contract: Contract,
+        *,
+        slots: int,
+        device: str,
+        folder: Path | None = None,
+    ):
         if slots < 1:
             raise UsageError(f"{slots} slots: a policy needs at least one.")
         self.contract, self.slots = contract, slots
-        self.learner, self._device = learner, device
+        self.learner, self._device, self._folder = learner, device, folder
         self._unit: Unit | None = _joint_unit(contract)
         config: ACTConfig = learner.policy.config
         self.horizon, self.chunk = config.n_action_steps, config.chunk_size
@@ -56,6 +69,50 @@ class CheckpointPolicy:
             if size:
                 return (size[0], size[1])
         return None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Handed to another process it is read there from its own folder: no weight travels.
+
+        Raises CheckpointError for a policy that came from no folder.
+        """
+        if self._folder is None:
+            raise CheckpointError("a policy that was never saved cannot go to another process.")
+        told = (self._folder, self._device, self.contract, self.slots, self._privileged)
+        return _read_again, told
+
+    def in_rows(self, rows: int) -> CheckpointPolicy:
+        """The same policy for batches of `rows` observations."""
+        other = copy.copy(self)
+        other.slots = rows
+        return other
+
+    def best_rows(self) -> int:
+        """The batch that serves it fastest here, of those in which no row's place tells.
+
+        On some processors a row's place in a batch changes the last bit of its answer, with two
+        rows for instance and not with four. An episode must not depend on its place, so each
+        size is tried, once, on made-up observations. One row is right by itself.
+        """
+        if self._device != "cpu":
+            sizes = ROWS_ELSEWHERE
+        else:
+            sizes = ROWS_WITH_CAMERAS if self.contract.cameras else ROWS_WITHOUT
+        return next((rows for rows in sizes if self._places_are_alike(rows)), 1)
+
+    def _places_are_alike(self, rows: int) -> bool:
+        """Whether a batch of `rows`, turned by one place, has the same answers turned."""
+        made = torch.Generator().manual_seed(0)
+        batch = {OBS_STATE: torch.randn(rows, len(self.contract.state), generator=made)}
+        config: ACTConfig = self.learner.policy.config
+        if config.env_state_feature:
+            size = config.env_state_feature.shape[0]
+            batch[OBS_ENV_STATE] = torch.randn(rows, size, generator=made)
+        for key in config.image_features:
+            camera = self.contract.camera(camera_name(key))
+            size = (rows, 3, camera.height, camera.width)
+            batch[key] = torch.rand(size, generator=made)
+        turned = {key: values.roll(1, 0) for key, values in batch.items()}
+        return torch.equal(self.predict(batch).roll(1, 0), self.predict(turned))
 
     def fit(self, arm: Contract) -> None:
         """Get ready for an arm with this contract, whose privileged channels may be more.
@@ -187,9 +244,22 @@ def load_policy(
             "train_config.json says. Name that dataset: --dataset PATH."
         )
     config = learner.policy.config
-    return CheckpointPolicy(
-        learner, _checked(contract, config, pretrained), slots=slots, device=device
-    )
+    used = _checked(contract, config, pretrained)
+    return CheckpointPolicy(learner, used, slots=slots, device=device, folder=pretrained.resolve())
+
+
+def _read_again(
+    folder: Path,
+    device: str,
+    contract: Contract,
+    slots: int,
+    privileged: NDArray[np.int64] | None,
+) -> CheckpointPolicy:
+    """What `CheckpointPolicy.__reduce__` tells another process to do."""
+    learner = load_learner(folder, device)
+    policy = CheckpointPolicy(learner, contract, slots=slots, device=device, folder=folder)
+    policy._privileged = privileged
+    return policy
 
 
 def check(policy: CheckpointPolicy, arm: Contract) -> None:
