@@ -28,7 +28,7 @@ def ramp_setup() -> Setup:
 
 
 def deadly_setup(mark: Path, how: str) -> Setup:
-    """In a helper its arm comes to grief, or does not; ours waits until a helper has begun to make one."""
+    """In a helper its arm comes to grief, or works; ours waits until a helper has begun one."""
     return Setup("zero", partial(_deadly, mark, how), Reach, _zero)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,9 @@ import numpy as np
 import pytest
 
 from vibrissa import cli
+from vibrissa.bench.evaluate import Rows, Setup, evaluate
 from vibrissa.bench.outcomes import read_rows
+from vibrissa.bench.workers import WorkerLost
 from vibrissa.commands.eval import HELD_OUT
 
 
@@ -146,6 +149,27 @@ def test_speed_and_range_of_the_actions_are_told(
         assert float(high) == pytest.approx(max(values), abs=0.006)
 
 
+def test_of_a_judgement_that_lost_a_worker_the_rows_so_far_are_reported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def two(setup: Setup, seeds: Sequence[int], watches: object, workers: int) -> Rows:
+        yield from evaluate(setup, seeds[:2])
+        raise WorkerLost("a worker process was killed by SIGKILL. Take fewer: --workers 1.")
+
+    monkeypatch.setattr("vibrissa.bench.judge._rows", two)
+    out = tmp_path / "judged"
+    words = ["--pilot", "expert", "--task", "lift", "--episodes", "5", "--workers", "2"]
+    assert cli.main(["eval", *words, "--out", str(out)]) == 1
+    told = capsys.readouterr()
+    assert told.out.startswith("expert  2/2")
+    assert told.err.splitlines()[-1] == (
+        "vibrissa: a worker process was killed by SIGKILL. Take fewer: --workers 1. "
+        "2 of 5 episodes are judged."
+    )
+    assert len(read_rows(out / "outcomes.jsonl")) == 2
+    assert (out / "report.html").is_file()
+
+
 def refused(capsys: pytest.CaptureFixture[str], *words: str) -> str:
     """The one line on stderr of a call that must fail."""
     assert cli.main(["eval", *words]) == 1
@@ -168,6 +192,7 @@ def refused(capsys: pytest.CaptureFixture[str], *words: str) -> str:
         (["--pilot", "zero", "--task", "lift", "--friction", "ice"], "no friction 'ice'"),
         (["--pilot", "zero", "--task", "lift", "--horizon", "3"], "no chunks"),
         (["--pilot", "zero", "--task", "lift", "--episodes", "0"], "at least 1"),
+        (["--pilot", "zero", "--task", "lift", "--workers", "-1"], "0 for what suits"),
         (["no/such/run"], "no/such/run"),
     ],
 )

@@ -56,6 +56,11 @@ class Config:
     """What a checkpoint without a contract was trained on; its meta folder is enough."""
     accept_inferred: tuple[str, ...] = ()
     """Take the contract that was inferred of it and shown, by its digest."""
+    slots: int = 0
+    """How many simulated arms stand side by side in a process; as many as suit, by default. No
+    outcome depends on it."""
+    workers: int = 0
+    """How many processes judge; as many as pay, by default. No outcome depends on it."""
     video: Path | None = None
     """Leave a film of every episode in this folder."""
     rollouts: Path | None = None
@@ -67,7 +72,7 @@ class Config:
 
 
 def run(cfg: Config) -> int:
-    from vibrissa.bench.judge import judge, judge_beside
+    from vibrissa.bench.judge import CutShort, judge, judge_beside
     from vibrissa.bench.outcomes import RowFile
     from vibrissa.bench.page import Judged
 
@@ -77,13 +82,20 @@ def run(cfg: Config) -> int:
     seeds = range(cfg.seeds, cfg.seeds + cfg.episodes)
     file = RowFile(cfg.out / "outcomes.jsonl") if cfg.out else None
     keep = file.add if file else lambda _: None
-    place_of_workers = None if cfg.checkpoint else place
-    rows = judge(setup, seeds, keep=keep, watches=_watches(cfg), place=place_of_workers)
-    beside = {} if _stands_alone(cfg) else judge_beside(place, seeds, keep=keep)
+    shape = {"slots": cfg.slots, "workers": cfg.workers}
+    try:
+        rows, lost = judge(setup, seeds, keep=keep, watches=_watches(cfg), **shape), ""
+    except CutShort as cut:
+        if not cut.rows:
+            raise
+        rows, lost = cut.rows, str(cut)
+    beside = {} if _stands_alone(cfg) or lost else judge_beside(place, seeds, keep=keep)
     if cfg.out is not None:
         _report(cfg, Judged(place, setup, rows, beside, cfg.checkpoint), began_s)
     _tell(cfg, place, rows, beside)
-    return _exit_code(rows)
+    if lost:
+        print(f"vibrissa: {lost}", file=sys.stderr)
+    return 1 if lost else _exit_code(rows)
 
 
 def summary(rows: Sequence[Row], beside: Mapping[str, Sequence[Row]]) -> dict[str, Any]:
@@ -149,6 +161,8 @@ def _check(cfg: Config) -> None:
         raise UsageError("--horizon is for checkpoints: a scripted pilot has no chunks.")
     if cfg.episodes < 1 or cfg.seeds < 0:
         raise UsageError(f"--episodes {cfg.episodes} --seeds {cfg.seeds}: want at least 1 and 0.")
+    if cfg.slots < 0 or cfg.workers < 0:
+        raise UsageError(f"--slots {cfg.slots} --workers {cfg.workers}: 0 for what suits, or more.")
     folders = {"--out": cfg.out, "--video": cfg.video, "--rollouts": cfg.rollouts}
     for flag, folder in folders.items():
         if folder is not None and folder.exists() and (folder.is_file() or any(folder.iterdir())):
