@@ -82,9 +82,16 @@ def run(cfg: Config) -> int:
     seeds = range(cfg.seeds, cfg.seeds + cfg.episodes)
     file = RowFile(cfg.out / "outcomes.jsonl") if cfg.out else None
     keep = file.add if file else lambda _: None
-    shape = {"slots": cfg.slots, "workers": cfg.workers}
+    lost = ""
     try:
-        rows, lost = judge(setup, seeds, keep=keep, watches=_watches(cfg), **shape), ""
+        rows = judge(
+            setup,
+            seeds,
+            keep=keep,
+            watches=_watches(cfg),
+            slots=cfg.slots,
+            workers=cfg.workers,
+        )
     except CutShort as cut:
         if not cut.rows:
             raise
