@@ -11,9 +11,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from vibrissa.bench.evaluate import Meter
-from vibrissa.bench.logbook import Logbook
+from vibrissa.bench.logbook import Logbook, so_far
 from vibrissa.bench.outcomes import Row
-from vibrissa.bench.verdicts import FAILURE, UNLABELLED, VERDICTS, Watched
+from vibrissa.bench.verdicts import BY_KEY, FAILURE, UNLABELLED, Watched, reason_of
 from vibrissa.control.clock import Clock
 from vibrissa.control.drive import run_behind, run_episode
 from vibrissa.control.keys import Keys
@@ -52,6 +52,19 @@ class Stage:
 
 
 @dataclass(frozen=True)
+class Turn:
+    """One rollout to come: who drives it, from which seed, and what the row may call them.
+
+    place: what is to be done with the things on the table before it.
+    """
+
+    stage: Stage
+    seed: int
+    pilot: str = "policy"
+    place: str = ""
+
+
+@dataclass(frozen=True)
 class Ending:
     """Why it is over: all rollouts done, the operator's wish (Esc), Ctrl-C, or trouble."""
 
@@ -66,24 +79,28 @@ def deploy(
     rollouts: int,
     *,
     first_seed: int = 0,
+    turns: Callable[[int], Turn] | None = None,
     say: Callable[[str], None] = lambda _: None,
 ) -> Ending:
     """Rollouts until `book` holds `rollouts` of them. Returns however it ends, bugs excepted.
+
+    turns: whose turn it is, by the rollout's number; `stage`'s own policy without it.
 
     The arm holds whenever no rollout runs. The way home is guarded: where it fails, that is the
     trouble unless there was another one before.
     """
     ending = Ending()
+    turn_of = turns or (lambda number: Turn(stage, first_seed + number))
     try:
         for number in range(len(book.rows), rollouts):
-            _go_home(stage)
-            if not _set_up(stage, book, number, rollouts, say):
+            turn = turn_of(number)
+            _go_home(turn.stage)
+            if not _set_up(turn, book, number, rollouts, say):
                 ending = Ending(stopped=True)
                 break
-            row = _roll(stage, book, first_seed + number)
-            became = f"{row.failure_class.lower()}, {row.ticks} ticks"
-            say(f"rollout {number + 1} of {rollouts}: {became}")
-            if stage.task.stopped:
+            row = _roll(turn, book)
+            _tell(book, row, number, rollouts, say)
+            if turn.stage.task.stopped:
                 ending = Ending(stopped=True)
                 break
     except VibrissaError as trouble:
@@ -93,9 +110,14 @@ def deploy(
     return _leave(stage, ending, say)
 
 
-def _roll(stage: Stage, book: Logbook, seed: int) -> Row:
+def _tell(book: Logbook, row: Row, number: int, rollouts: int, say: Callable[[str], None]) -> None:
+    became = f"{row.failure_class.lower()}, {row.ticks} ticks"
+    say(f"rollout {number + 1} of {rollouts}: {became}; {so_far(book.rows)}")
+
+
+def _roll(turn: Turn, book: Logbook) -> Row:
     """One rollout; its row is kept whatever ends it, then goes up what ended it."""
-    meter = Meter("policy")
+    meter, stage, seed = Meter(turn.pilot), turn.stage, turn.seed
     watching = [meter, *stage.observers]
     try:
         _episode(stage, watching, seed)
@@ -148,15 +170,17 @@ def _go_home(stage: Stage) -> None:
 
 
 def _set_up(
-    stage: Stage, book: Logbook, number: int, rollouts: int, say: Callable[[str], None]
+    turn: Turn, book: Logbook, number: int, rollouts: int, say: Callable[[str], None]
 ) -> bool:
     """Time to put things back, and to label what nobody has labelled; False: enough."""
+    stage = turn.stage
     if not stage.waits and stage.reset_s <= 0:
         return True
-    unlabelled = number > 0 and book.rows[-1].failure_class == UNLABELLED
+    may = _may_be_said(book) if number > 0 else ()
     how = "→ to begin" if stage.waits else f"it begins in {stage.reset_s:g} s (→ at once)"
-    late = "; s or f says how the last one went" if unlabelled else ""
-    say(f"rollout {number + 1} of {rollouts}: {how}, Esc to stop{late}")
+    place = f"{turn.place}, then " if turn.place else ""
+    late = "; s or f says how the last one went, u n d m t more closely" * (len(may) > 1)
+    say(f"rollout {number + 1} of {rollouts}: {place}{how}, Esc to stop{late}")
     left_s = float("inf") if stage.waits else stage.reset_s
     while left_s > 0:
         key = stage.keys.poll()
@@ -164,21 +188,31 @@ def _set_up(
             return False
         if key == "right":
             return True
-        if key is not None and key in VERDICTS and unlabelled:
-            _label_last(book, key)
-            unlabelled = False
-            say(f"rollout {number} of {rollouts}: {book.rows[-1].failure_class.lower()}")
+        if key is not None and BY_KEY.get(key) in may:
+            _label_last(book, BY_KEY[key])
+            may = _may_be_said(book)
+            _tell(book, book.rows[-1], number - 1, rollouts, say)
         stage.arm.observe()  # it looks after itself, and tells if it is gone
         stage.sleep(POLL_S)
         left_s -= POLL_S
     return True
 
 
-def _label_last(book: Logbook, key: str) -> None:
-    verdict = VERDICTS[key]
-    name = "SUCCESS" if verdict == "success" else FAILURE
+def _may_be_said(book: Logbook) -> tuple[str, ...]:
+    """What a person may still say of the last rollout: all, or why, or how well."""
+    last = book.rows[-1].failure_class
+    if last == UNLABELLED:
+        return tuple(BY_KEY.values())
+    if last == FAILURE:
+        return tuple(name for name in BY_KEY.values() if reason_of(name) != "success")
+    return ("FUMBLED",) if last == "SUCCESS" else ()
+
+
+def _label_last(book: Logbook, name: str) -> None:
     last = book.rows[-1]
-    book.replace_last(replace(last, reason=verdict, failure_class=name, detail="labelled after it"))
+    book.replace_last(
+        replace(last, reason=reason_of(name), failure_class=name, detail="labelled after it")
+    )
 
 
 def _leave(stage: Stage, ending: Ending, say: Callable[[str], None]) -> Ending:

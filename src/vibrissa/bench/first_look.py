@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,9 @@ from vibrissa.core.episode import Observation
 from vibrissa.core.errors import ContractError, PolicyFault
 from vibrissa.core.protocols import Policy
 from vibrissa.core.units import JOINTS, from_rad
+
+if TYPE_CHECKING:  # torch is loaded only where there is a policy
+    from vibrissa.learn.policy import CheckpointPolicy
 
 TIMED, PATIENCE_S = 5, 10.0  # inferences, after one that warms up
 SLACK = 1.5
@@ -141,6 +145,22 @@ def require_within(look: FirstLook) -> None:
                 "moved. Was the policy trained on other units or statistics? If it is meant to: "
                 "--accept limits."
             )
+
+
+def odd_at_first(policy: CheckpointPolicy, observations: Sequence[Observation]) -> list[str]:
+    """What in the first observations lies beyond what `policy` was trained on, a sentence each.
+
+    A batch has as many rows as the policy has slots: the last observation fills it. A policy
+    that cannot be fed at all is told so by its first rollout, and not here.
+    """
+    from vibrissa.learn.first_inputs import odd_inputs
+
+    seen = [replace(o, images={name: o.images[name] for name in o.images}) for o in observations]
+    seen = seen[: policy.slots]
+    try:
+        return odd_inputs(policy, [*seen, *seen[-1:] * (policy.slots - len(seen))])
+    except PolicyFault:
+        return []
 
 
 def lead_ticks(slowest_s: float, rate_hz: float) -> int:

@@ -16,12 +16,13 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
+from vibrissa.bench.order import FIRST, HIDDEN, SECOND
 from vibrissa.bench.outcomes import Row, RowFile, Summary, read_rows, summarise
 from vibrissa.bench.page import machine, sees, versions
 from vibrissa.bench.report import Report, write
-from vibrissa.bench.verdicts import FAILURE, UNLABELLED
+from vibrissa.bench.verdicts import UNLABELLED, class_named, reason_of
 from vibrissa.core.contract import Contract
 from vibrissa.core.errors import UsageError
 
@@ -40,6 +41,7 @@ class Logbook:
         self.folder = folder
         self._told, self._contract = json.loads(json.dumps(dict(told))), contract
         self._began_s = time.monotonic()
+        self._cautions: list[str] = []
         self._take_folder()
         self._file = RowFile(folder / OUTCOMES)
 
@@ -65,9 +67,14 @@ class Logbook:
         rewrite(self._file.path, self._file.rows)
         self.write_report()
 
+    def caution(self, lines: Sequence[str]) -> None:
+        """Keep what was odd before the first rollout, for the report. Raises UsageError."""
+        self._cautions = list(lines)
+        self._write_told()
+
     def write_report(self) -> None:
-        rows = self._file.rows
-        write_report(self.folder, self._told, rows, self._contract, self.wall_s)
+        told = {**self._told, "cautions": self._cautions}
+        write_report(self.folder, told, self._file.rows, self._contract, self.wall_s)
 
     def film(self, number: int) -> Path:
         return film_of(self.folder, number)
@@ -79,7 +86,7 @@ class Logbook:
     def _take_folder(self) -> None:
         file = self.folder / DEPLOYMENT
         if file.is_file():
-            before, _ = _read(file)
+            before, _ = read_told(self.folder)
             differ = [k for k in self._told if before.get(k) != self._told[k]]
             if differ:
                 words = "; ".join(f"{k} {before.get(k)}, now {self._told[k]}" for k in differ)
@@ -90,10 +97,14 @@ class Logbook:
             return
         if self.folder.exists() and (self.folder.is_file() or any(self.folder.iterdir())):
             raise UsageError(f"--out {self.folder} is there already and holds no deployment.")
+        self._write_told()
+
+    def _write_told(self) -> None:
+        file = self.folder / DEPLOYMENT
+        told = {**self._told, "cautions": self._cautions, "contract": self._contract.to_dict()}
+        part = file.with_suffix(".part")
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            told = {**self._told, "contract": self._contract.to_dict()}
-            part = file.with_suffix(".part")
             part.write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
             os.replace(part, file)
         except OSError as error:
@@ -119,6 +130,14 @@ def told_of(rows: Sequence[Row]) -> str:
     return summarise(kept).text + (f", and {more}, not counted" if more else "")
 
 
+def so_far(rows: Sequence[Row]) -> str:
+    """What the rollouts come to up to now; of a blind deployment, only how many."""
+    kept = counted(rows)
+    if any(row.pilot == HIDDEN for row in rows):
+        return f"{len(kept)} judged so far"
+    return f"so far {summarise(kept).text}" if kept else "none judged so far"
+
+
 def summary_of(rows: Sequence[Row]) -> Summary:
     return summarise(counted(rows))
 
@@ -131,22 +150,26 @@ def read_all(folder: Path) -> list[Row]:
     return read_rows(file) if file.is_file() else []
 
 
-def label(folder: Path, number: int, verdict: Literal["success", "failure"]) -> list[Row]:
+def label(folder: Path, number: int, verdict: str) -> list[Row]:
     """Say afterwards how rollout `number` went; all rows, and a new report.
 
-    Raises UsageError where there is no such rollout, and for one that broke down.
+    verdict: success, failure, or a class by name. Raises UsageError where there is no such
+    rollout or class, and for one that broke down.
     """
-    rows = read_all(folder)
-    told, contract = _read(folder / DEPLOYMENT)
+    rows, name = read_all(folder), class_named(verdict)
+    told, contract = read_told(folder)
     if not 0 <= number < len(rows):
         there = f"0 to {len(rows) - 1}" if rows else "none"
         raise UsageError(f"no rollout {number} in {folder}. There is: {there}.")
     if rows[number].reason == "fault":
         raise UsageError(f"rollout {number} broke down ({rows[number].detail}): it has no verdict.")
-    name = "SUCCESS" if verdict == "success" else FAILURE
     before = rows[number].failure_class
+    knowing = ", knowing who drove" if rows[number].pilot in (FIRST, SECOND) else ""
     rows[number] = replace(
-        rows[number], reason=verdict, failure_class=name, detail=f"labelled later; was {before}"
+        rows[number],
+        reason=reason_of(name),
+        failure_class=name,
+        detail=f"labelled later{knowing}; was {before}",
     )
     rewrite(folder / OUTCOMES, rows)
     write_report(folder, told, rows, contract, 0.0)
@@ -167,30 +190,53 @@ def write_report(
     contract: Contract,
     wall_s: float,
 ) -> None:
-    """`report.json` and `report.html` of the rollouts that were judged, in evaluation's form."""
+    """`report.json` and `report.html` of the rollouts that were judged, in evaluation's form.
+
+    Of two policies, the second stands beside the first once it was told who drove; before that
+    both are one.
+    """
     kept = counted(rows)
     left = len(rows) - len(kept)
+    mine = [row for row in kept if row.pilot != SECOND]
+    others = [row for row in kept if row.pilot == SECOND]
     report = Report(
         title="deploy",
         made=datetime.date.today().isoformat(),
         instruction=str(told.get("instruction") or told.get("task") or "rollouts"),
         sees=sees(contract),
-        rows=kept,
-        beside={},
+        rows=mine,
+        beside={SECOND: others} if others else {},
         seconds={"rollouts": sum(row.wall_s for row in rows)},
         wall_s=wall_s,
         no_clips="The films, where --video asked for them, lie beside this page in recordings/.",
-        settings=dict(told),
+        settings={k: v for k, v in told.items() if not isinstance(v, dict | list)},
         machine=machine(),
         versions=versions(),
         command=shlex.join(["vibrissa", *sys.argv[1:]]),
-        note=f"{len(kept)} rollouts that were judged; {left} more were not and are not counted. "
-        "The interval (Wilson) speaks of this one policy on this one arm, on that day.",
+        note=_note(kept, left),
+        cautions=list(told.get("cautions") or ()),
     )
     write(report, folder)
 
 
-def _read(file: Path) -> tuple[dict[str, Any], Contract]:
+def _note(kept: Sequence[Row], left: int) -> str:
+    counts = f"{len(kept)} rollouts that were judged; {left} more were not and are not counted. "
+    if any(row.pilot == HIDDEN for row in kept):
+        return (
+            f"{counts}Two policies drove in turn, and it is not yet told which when: this is both "
+            "of them together, and no rate of either."
+        )
+    if any(row.pilot == SECOND for row in kept):
+        return (
+            f"{counts}Policy is A and B stands beside it: they drove in turn from the same "
+            "placements, and nobody beside the arm was told which."
+        )
+    return f"{counts}The interval (Wilson) speaks of this one policy on this one arm, on that day."
+
+
+def read_told(folder: Path) -> tuple[dict[str, Any], Contract]:
+    """What a deployment was done with, and its contract. Raises UsageError."""
+    file = folder / DEPLOYMENT
     try:
         told = json.loads(file.read_text(encoding="utf-8"))
         return told, Contract.from_dict(told.pop("contract"))

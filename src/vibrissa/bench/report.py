@@ -47,7 +47,7 @@ class Report:
     `maps.spawn_map`. sees: one sentence on what the policy is shown, privileged channels by
     name. unseen: whether no demonstration can have come from these seeds. note: what the
     headline's rate speaks of, where it is not of held-out scenes. again: the command that plays
-    one episode again, with {seed} in it.
+    one episode again, with {seed} in it. cautions: what was odd before the first episode.
     """
 
     title: str
@@ -70,6 +70,7 @@ class Report:
     command: str = ""
     note: str = ""
     again: str = ""
+    cautions: Sequence[str] = ()
 
 
 def to_dict(report: Report) -> dict[str, Any]:
@@ -100,6 +101,7 @@ def to_dict(report: Report) -> dict[str, Any]:
         "machine": dict(report.machine),
         "versions": dict(report.versions),
         "command": report.command,
+        "cautions": list(report.cautions),
     }
 
 
@@ -190,7 +192,7 @@ def _success(report: Report, summary: Summary, everyone: Mapping[str, Summary]) 
 
 def _warnings(report: Report, everyone: Mapping[str, Summary]) -> list[Note]:
     """What must be put right before the headline means anything."""
-    told = []
+    told = list(report.cautions)
     for name in everyone:
         rows = report.beside.get(name, report.rows)
         broken = [row for row in rows if row.reason == "fault"]

@@ -12,14 +12,27 @@ from types import ModuleType
 from vibrissa.control.keys import Keys
 from vibrissa.core.episode import Observation, Reason
 from vibrissa.core.errors import ArmFault, UsageError, VibrissaError
+from vibrissa.core.outcomes import CLASSES
 from vibrissa.core.protocols import Task, Verdict
 
 Judge = Callable[[Observation], Verdict | None]
 
 UNLABELLED, FAILURE = "UNLABELLED", "FAILURE"
-VERDICTS: Mapping[str, Verdict] = {"s": "success", "f": "failure"}
-ENDS: Mapping[str, Verdict] = {**VERDICTS, "right": "timeout", "esc": "aborted"}
-HINT = "keys: s success, f failure, → next, Esc stop"
+# What a key says of a rollout: how it went, and with the later ones why.
+BY_KEY: Mapping[str, str] = {
+    "s": "SUCCESS",
+    "f": FAILURE,
+    "u": "FUMBLED",
+    "n": "NEVER_PICKED_UP",
+    "d": "DROPPED_DURING_TRANSPORT",
+    "m": "MISSED_GOAL",
+    "t": "TIMEOUT",
+}
+KEYS_TOLD = (
+    "s success, u fumbled success, f failure (n never picked up, d dropped, m missed the goal, "
+    "t out of time)"
+)
+_UNSAID = ("ABORTED", "FAULT")  # what no person has to say
 
 
 class Sight:
@@ -55,8 +68,8 @@ class JudgeFault(VibrissaError):
 class Watched:
     """A task of an arm that somebody watches; its verdict comes from whoever speaks first.
 
-    Keys: s and f end a rollout with a verdict, → ends it without one, Esc ends it and says
-    `stopped`. Then `judge`, then the `task` that a simulator judges. Where there is neither of
+    Keys: those of `BY_KEY` end a rollout with a verdict, → ends it without one, Esc ends it and
+    says `stopped`. Then `judge`, then the `task` that a simulator judges. Where there is neither of
     the two, a rollout that nobody labelled is UNLABELLED, and neither success nor failure.
     """
 
@@ -79,6 +92,7 @@ class Watched:
 
     def reset(self) -> None:
         self.stopped = self._skipped = False
+        self._class = ""
         if self._sight is not None:
             self._sight.reset()
         if self._task is not None:
@@ -94,6 +108,8 @@ class Watched:
         return pressed or judged
 
     def failure_class(self, reason: Reason) -> str:
+        if self._class and reason not in ("aborted", "fault"):
+            return self._class
         if reason == "timeout" and (self._skipped or (self._judge is None and self._task is None)):
             return UNLABELLED
         return self._task.failure_class(reason) if self._task is not None else reason.upper()
@@ -104,9 +120,13 @@ class Watched:
     def _pressed(self) -> Verdict | None:
         """What the keys pressed since the last tick come to: the first that says something."""
         while (key := self._keys.poll()) is not None:
-            if key in ENDS:
+            if key in ("right", "esc"):
                 self.stopped, self._skipped = key == "esc", key == "right"
-                return ENDS[key]
+                return "aborted" if self.stopped else "timeout"
+            if key in BY_KEY:
+                plain = key in ("s", "f")  # then a simulator's judge may know more
+                self._class = "" if plain else BY_KEY[key]
+                return reason_of(BY_KEY[key])
         return None
 
     def _asked(self, observation: Observation) -> Verdict | None:
@@ -120,6 +140,26 @@ class Watched:
         if verdict not in (None, "success", "failure"):
             raise JudgeFault(f"the judge said {verdict!r}; it may say 'success', 'failure', None.")
         return verdict
+
+
+def reason_of(failure_class: str) -> Verdict:
+    """How a rollout of this class ended."""
+    if failure_class in ("SUCCESS", "FUMBLED"):
+        return "success"
+    return "timeout" if failure_class == "TIMEOUT" else "failure"
+
+
+def class_named(word: str) -> str:
+    """The class that a person means: success, failure, or one of `core.outcomes.CLASSES`.
+
+    Case, hyphens and spaces do not matter. Raises UsageError, listing what may be said.
+    """
+    may = (FAILURE, *(name for name in CLASSES if name not in _UNSAID))
+    name = word.strip().upper().replace("-", "_").replace(" ", "_")
+    if name not in may:
+        said = ", ".join(known.lower().replace("_", "-") for known in may)
+        raise UsageError(f"no verdict {word!r}. There is: {said}.")
+    return name
 
 
 def load_judge(name: str) -> Judge:

@@ -7,7 +7,6 @@ on the disk before the next one begins, in the form of vibrissa eval. docs/deplo
 
 from __future__ import annotations
 
-import json as json_
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
@@ -20,9 +19,7 @@ from tyro.conf import Positional
 from vibrissa.core.errors import UsageError
 
 if TYPE_CHECKING:
-    from vibrissa.bench.deployment import Ending, Stage
-    from vibrissa.bench.first_look import FirstLook
-    from vibrissa.bench.logbook import Logbook
+    from vibrissa.bench.deployment import Ending
     from vibrissa.commands.deploy_stage import Watching
     from vibrissa.real.rig import Rig
 
@@ -36,6 +33,9 @@ MOST_DECAY = 10.0  # from there on only the oldest chunk counts, which then is e
 class Config:
     checkpoint: Positional[Path]
     """A run folder (its latest checkpoint), a checkpoint, or a pretrained_model folder."""
+    against: Path | None = None
+    """A second policy: both drive in turn from the same placements, and who drives is told when
+    all rollouts have their verdict."""
     config: Path | None = None
     """The rig: a YAML file that names arm and cameras, as vibrissa setup and twin write it. Any
     of these options may stand in it too; a flag goes before it."""
@@ -44,7 +44,7 @@ class Config:
     task: str = ""
     """Of the simulated arm: a task by name, or a file; by default the checkpoint's own."""
     rollouts: int = 10
-    """How many rollouts the folder is to hold; one that holds some is gone on with."""
+    """How many the folder is to hold, of each policy; one that holds some is gone on with."""
     seconds: float | None = None
     """The time limit of a rollout; by default the task's own, or 30 s on a real arm."""
     seeds: int = HELD_OUT
@@ -71,6 +71,14 @@ class Config:
     """Which cameras are filmed: one, or the large and the small one."""
     microphone: str = ""
     """Film with sound: default, a device such as plughw:1,0, or FORMAT:DEVICE of FFmpeg's."""
+    order_seed: int | None = None
+    """With --against: what the order is drawn from; by default nobody knows it."""
+    reveal: bool = False
+    """With --against: tell who drove when this call ends, whatever is still to be tried or said."""
+    dataset: Path | None = None
+    """What a checkpoint without a contract was trained on; its meta folder is enough."""
+    accept_inferred: tuple[str, ...] = ()
+    """Take the contract that was inferred of it and shown, by its digest."""
     device: str = "auto"
     """cpu, cuda, cuda:1, mps; auto takes a GPU where there is one."""
     fast: bool = False
@@ -93,28 +101,28 @@ def run(cfg: Config) -> int:
     from vibrissa.bench.deployment import deploy
     from vibrissa.bench.first_look import require_fit
     from vibrissa.commands import deploy_stage as on
+    from vibrissa.commands.deploy_turns import load_policies, make_turns, tell
     from vibrissa.control.keys import open_keys
-    from vibrissa.learn.policy import load_policy
-    from vibrissa.learn.preflight import device_named
-    from vibrissa.learn.run import pretrained_folder
 
     _check(cfg)
     rig = _rig(cfg)
     say = _say_to(sys.stderr if cfg.json else sys.stdout)
-    say(f"policy  {pretrained_folder(cfg.checkpoint)}")
-    policy = load_policy(cfg.checkpoint, device=device_named(cfg.device))
-    desk = on.make_desk(cfg, rig, policy, say)
-    require_fit(policy.contract, desk.arm.contract, accept=cfg.accept)
-    policy.fit(desk.arm.contract)
+    policies = load_policies(cfg, say)
+    desk = on.make_desk(cfg, rig, policies, say)
+    for policy in policies:
+        require_fit(policy.contract, desk.arm.contract, accept=cfg.accept)
+        policy.fit(desk.arm.contract)
     with ExitStack() as opened:
-        book = on.make_book(cfg, policy, desk)
+        book = on.make_book(cfg, policies, desk)
+        order = on.make_order(cfg, book)
         watching = on.make_watching(cfg, desk, book, opened, say)
         opened.enter_context(desk.real if desk.real is not None else closing(desk.arm))
-        look = on.take_look(cfg, policy, desk.arm, say)
+        looks = on.take_looks(cfg, policies, desk.arm, book, say)
         keys = opened.enter_context(open_keys(tell=say))
-        stage = on.make_stage(cfg, policy, desk, keys, look, watching, say)
-        ending = deploy(stage, book, cfg.rollouts, first_seed=on.first_seed(cfg, desk), say=say)
-        _tell(cfg, book, look, stage, watching)  # before the arm is left, which may fail
+        stages = on.make_stages(cfg, policies, desk, keys, looks, watching, say)
+        turns = make_turns(cfg, desk, stages, order, say)
+        ending = deploy(stages[0], book, cfg.rollouts * len(stages), turns=turns, say=say)
+        tell(cfg, book, looks, stages[0], watching)  # before the arm is left, which may fail
     return _end(ending, watching)
 
 
@@ -134,6 +142,8 @@ def _check(cfg: Config) -> None:
         raise UsageError(f"--ensemble {cfg.ensemble:g}: from 0 (all alike) to {MOST_DECAY:g}.")
     if cfg.microphone and not cfg.video:
         raise UsageError("--microphone without --video: sound goes with films.")
+    if cfg.against is None and (cfg.reveal or cfg.order_seed is not None):
+        raise UsageError("--reveal and --order-seed are for two policies: --against CHECKPOINT.")
     if cfg.film and not cfg.video:
         raise UsageError("--film without --video: say --video to film.")
 
@@ -159,30 +169,6 @@ def _rig(cfg: Config) -> Rig:
         raise UsageError(f"--no-camera {' '.join(unknown)}: the rig has: {there}.")
     kept = tuple(camera for camera in rig.cameras if camera.name not in cfg.no_camera)
     return replace(rig, cameras=kept)
-
-
-def _tell(cfg: Config, book: Logbook, look: FirstLook, stage: Stage, watching: Watching) -> None:
-    from vibrissa.bench.logbook import summary_of, told_of
-    from vibrissa.control.meter import Meter
-
-    if cfg.json:
-        told = summary_of(book.rows)
-        films = [str(film) for film in watching.films]
-        counts = {"success": told.success, "episodes": told.episodes, "rollouts": len(book.rows)}
-        more = {"first_look": look.to_dict(), "films": films, "out": str(book.folder)}
-        print(json_.dumps({**counts, **told.to_dict(), **more}, indent=2))
-        return
-    print(f"success {told_of(book.rows)}")
-    late = sum(row.late for row in book.rows)
-    if late:
-        print(f"late    {late} ticks had no action yet and repeated the last one")
-    if isinstance(stage.laps, Meter):
-        print(f"timing  {stage.laps.whole().told()}")
-    if cfg.record is not None:
-        print(f"dataset {cfg.record}")
-    for film in watching.films:
-        print(f"film    {film}")
-    print(f"report  {book.folder / 'report.html'}")
 
 
 def _end(ending: Ending, watching: Watching) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,11 +16,13 @@ if TYPE_CHECKING:
     from vibrissa.bench.deployment import Stage
     from vibrissa.bench.first_look import FirstLook
     from vibrissa.bench.logbook import Logbook
-    from vibrissa.bench.verdicts import Judge
+    from vibrissa.bench.order import Order
+    from vibrissa.bench.verdicts import Judge, Watched
     from vibrissa.commands.deploy import Config
     from vibrissa.control.keys import Keys
     from vibrissa.control.pilots import ChunkPlayer
     from vibrissa.core.contract import Contract
+    from vibrissa.core.episode import Observation
     from vibrissa.core.protocols import Arm, Observer, Task
     from vibrissa.data.recorder import Recorder
     from vibrissa.learn.policy import CheckpointPolicy
@@ -60,32 +62,39 @@ class Watching:
         return [] if self.camcorder is None else self.camcorder.films
 
 
-def make_desk(cfg: Config, rig: Rig, policy: CheckpointPolicy, say: Say) -> Desk:
+def make_desk(cfg: Config, rig: Rig, policies: Sequence[CheckpointPolicy], say: Say) -> Desk:
     """The arm is not yet connected: whatever is wrong with a judge is told before it is."""
     from vibrissa.bench.verdicts import load_judge
 
     judge = load_judge(cfg.judge) if cfg.judge else None
-    return replace(_bare(cfg, rig, policy, say), judge=judge)
+    return replace(_bare(cfg, rig, _wanted(policies), say), judge=judge)
 
 
-def _bare(cfg: Config, rig: Rig, policy: CheckpointPolicy, say: Say) -> Desk:
+def _wanted(policies: Sequence[CheckpointPolicy]) -> Contract:
+    """What the first policy wants, with the cameras that any of them looks through."""
+    first = policies[0].contract
+    cameras = {camera.name: camera for p in reversed(policies) for camera in p.contract.cameras}
+    return replace(first, cameras=tuple(cameras.values()))
+
+
+def _bare(cfg: Config, rig: Rig, wanted: Contract, say: Say) -> Desk:
     if rig.arm.kind != "simulated":
         if cfg.fast or cfg.task:
             flag = "--fast" if cfg.fast else f"--task {cfg.task}"
             raise UsageError(f"{flag} is for the simulated arm; {cfg.config} names a real one.")
-        arm = _real(cfg, rig, policy, say)
+        arm = _real(cfg, rig, wanted, say)
         return Desk(arm, real=arm)
-    return _simulated(cfg, policy)
+    return _simulated(cfg, wanted)
 
 
-def _simulated(cfg: Config, policy: CheckpointPolicy) -> Desk:
+def _simulated(cfg: Config, wanted: Contract) -> Desk:
     """The simulated arm with the cameras that the policy and the film want, and its judge."""
     from vibrissa.bench.setups import place_for
     from vibrissa.sim import gl
     from vibrissa.sim.arm import SimArm
     from vibrissa.sim.tasks import make_task
 
-    place = place_for(policy.contract, task=cfg.task)
+    place = place_for(wanted, task=cfg.task)
     cameras = place.cameras
     if cfg.video:
         own = tuple(camera.name for camera in place.scene.cameras)
@@ -100,14 +109,13 @@ def first_seed(cfg: Config, desk: Desk) -> int:
     return cfg.seeds if desk.real is None else 0
 
 
-def _real(cfg: Config, rig: Rig, policy: CheckpointPolicy, say: Say) -> RealArm:
+def _real(cfg: Config, rig: Rig, wanted: Contract, say: Say) -> RealArm:
     """The rig's arm, not yet connected, at the checkpoint's rate.
 
     A camera that the policy does not look through may be missing, unless it is to be recorded.
     """
     from vibrissa.real.arm import RealArm
 
-    wanted = policy.contract
     if cfg.record is None:
         cameras = [
             replace(camera, optional=camera.optional or not _looked_through(camera.name, wanted))
@@ -121,10 +129,11 @@ def _looked_through(camera: str, wanted: Contract) -> bool:
     return camera in wanted.camera_names or depth_name(camera) in wanted.camera_names
 
 
-def make_book(cfg: Config, policy: CheckpointPolicy, desk: Desk) -> Logbook:
+def make_book(cfg: Config, policies: Sequence[CheckpointPolicy], desk: Desk) -> Logbook:
     from vibrissa.bench.logbook import Logbook
     from vibrissa.learn.run import pretrained_folder
 
+    policy = policies[0]
     told = {
         "checkpoint": str(pretrained_folder(cfg.checkpoint)),
         "arm": desk.arm.contract.digest,
@@ -134,8 +143,22 @@ def make_book(cfg: Config, policy: CheckpointPolicy, desk: Desk) -> Logbook:
         "ensemble": cfg.ensemble,
         "seeds": cfg.seeds if desk.task else None,
     }
+    if cfg.against is not None:
+        told["against"] = str(pretrained_folder(cfg.against))
+        told["against_contract"] = policies[1].contract.to_dict()
     out = cfg.out or Path(time.strftime("deploy-%Y%m%d-%H%M%S"))
     return Logbook(out, told, policy.contract)
+
+
+def make_order(cfg: Config, book: Logbook) -> Order | None:
+    """Who drives when, of two policies."""
+    from vibrissa.bench.order import ORDER, take_order
+
+    if cfg.against is None:
+        return None
+    if book.rows and not (book.folder / ORDER).is_file():
+        raise UsageError(f"{book.folder} has lost its {ORDER}: nobody knows who drove in it.")
+    return take_order(book.folder, cfg.rollouts, cfg.order_seed)
 
 
 def make_watching(cfg: Config, desk: Desk, book: Logbook, opened: ExitStack, say: Say) -> Watching:
@@ -169,12 +192,35 @@ def _noted(desk: Desk) -> dict[str, str]:
     return {} if rig is None else {"operator": rig.operator, "light": rig.light}
 
 
-def take_look(cfg: Config, policy: CheckpointPolicy, arm: Arm, say: Say) -> FirstLook:
-    """A first observation and what the policy makes of it, told; refused where it is absurd."""
-    from vibrissa.bench.first_look import look_first, require_sight, require_within
+def take_looks(
+    cfg: Config, policies: Sequence[CheckpointPolicy], arm: Arm, book: Logbook, say: Say
+) -> list[FirstLook]:
+    """A first observation and what each policy makes of it, told; refused where it is absurd.
+
+    What is fed beyond what a policy was trained on is a warning, here and in the report.
+    """
+    from vibrissa.bench.first_look import odd_at_first
 
     arm.reset(cfg.seeds)
     observation = arm.observe()
+    looks, odd = [], []
+    for policy, name in zip(policies, ("A", "B"), strict=False):
+        who = f"{name}: " if len(policies) > 1 else ""
+        looks.append(_take_look(cfg, policy, arm, observation, say))
+        told = [f"{who}{line}" for line in odd_at_first(policy, [observation])]
+        for line in told:
+            say(f"warning {line}")
+        odd += told
+    if odd:
+        book.caution(odd)
+    return looks
+
+
+def _take_look(
+    cfg: Config, policy: CheckpointPolicy, arm: Arm, observation: Observation, say: Say
+) -> FirstLook:
+    from vibrissa.bench.first_look import look_first, require_sight, require_within
+
     if "sight" not in cfg.accept:
         require_sight(policy.contract, observation)
     look = look_first(policy, arm.contract, observation)
@@ -185,39 +231,28 @@ def take_look(cfg: Config, policy: CheckpointPolicy, arm: Arm, say: Say) -> Firs
     return look
 
 
-def make_stage(
+def make_stages(
     cfg: Config,
-    policy: CheckpointPolicy,
+    policies: Sequence[CheckpointPolicy],
     desk: Desk,
     keys: Keys,
-    look: FirstLook,
+    looks: Sequence[FirstLook],
     watching: Watching,
     say: Say,
-) -> Stage:
+) -> list[Stage]:
+    """One for each policy; arm, clock, keys and observers are the same."""
     from vibrissa.bench.deployment import Stage
-    from vibrissa.bench.verdicts import Sight, Watched
     from vibrissa.control.clock import WallClock
     from vibrissa.control.keys import NoKeys
     from vibrissa.control.meter import Meter
 
-    arm, rate_hz, looks = desk.arm, policy.contract.rate_hz, policy.contract.camera_names
-    own = desk.task.max_ticks if desk.task is not None else round(SECONDS * rate_hz)
-    ticks = own if cfg.seconds is None else max(1, round(cfg.seconds * rate_hz))
-    task = Watched(
-        desk.task.name if desk.task is not None else "watched",
-        policy.contract.instruction,
-        ticks,
-        keys,
-        judge=desk.judge,
-        task=desk.task,
-        sight=None if "sight" in cfg.accept else Sight(looks, round(BLIND_S * rate_hz)),
-    )
+    rate_hz = policies[0].contract.rate_hz
     waits = desk.real is not None and cfg.reset_seconds is None and not isinstance(keys, NoKeys)
-    return Stage(
-        arm,
-        policy,
-        _pilot(cfg, policy, look),
-        task,
+    first = Stage(
+        desk.arm,
+        policies[0],
+        _pilot(cfg, policies[0], looks[0]),
+        _task(cfg, policies[0], desk, keys),
         keys,
         clock=None if cfg.fast else WallClock(rate_hz),
         laps=None if cfg.fast else Meter(rate_hz),
@@ -226,6 +261,34 @@ def make_stage(
         home=_home(cfg, desk.real, say),
         reset_s=cfg.reset_seconds or 0.0,
         waits=waits,
+    )
+    others = [
+        replace(
+            first,
+            policy=policy,
+            pilot=_pilot(cfg, policy, look),
+            task=_task(cfg, policy, desk, keys),
+        )
+        for policy, look in zip(policies[1:], looks[1:], strict=True)
+    ]
+    return [first, *others]
+
+
+def _task(cfg: Config, policy: CheckpointPolicy, desk: Desk, keys: Keys) -> Watched:
+    """Who judges a rollout of this policy, and that it sees what it looks through."""
+    from vibrissa.bench.verdicts import Sight, Watched
+
+    rate_hz, looks = policy.contract.rate_hz, policy.contract.camera_names
+    own = desk.task.max_ticks if desk.task is not None else round(SECONDS * rate_hz)
+    ticks = own if cfg.seconds is None else max(1, round(cfg.seconds * rate_hz))
+    return Watched(
+        desk.task.name if desk.task is not None else "watched",
+        policy.contract.instruction,
+        ticks,
+        keys,
+        judge=desk.judge,
+        task=desk.task,
+        sight=None if "sight" in cfg.accept else Sight(looks, round(BLIND_S * rate_hz)),
     )
 
 

@@ -1,12 +1,12 @@
-"""Say afterwards how a rollout of vibrissa deploy went; without a number, list all of them."""
+"""Say afterwards how the rollouts of vibrissa deploy went: one by one at the keys, or by number."""
 
 from __future__ import annotations
 
 import json as json_
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from tyro.conf import Positional
 
@@ -21,28 +21,88 @@ class Config:
     folder: Positional[Path]
     """The folder that vibrissa deploy left."""
     rollout: Positional[int | None] = None
-    """Which one, by its number in the list."""
-    verdict: Positional[Literal["success", "failure"] | None] = None
-    """success or failure."""
+    """Which one, by its number in the list; without it, all that nobody has labelled."""
+    verdict: Positional[str] = ""
+    """success, failure, or why: never-picked-up, dropped-during-transport, missed-goal, …"""
+    all: bool = False
+    """Ask about every rollout, not only about those that nobody has labelled."""
+    show: bool = False
+    """Open each film in rerun's viewer."""
+    reveal: bool = False
+    """Of two policies: tell who drove now, whatever is still to be tried or said."""
     json: bool = False
-    """Print the rollouts as JSON."""
+    """Print the rollouts as JSON, and ask nothing."""
 
 
 def run(cfg: Config) -> int:
-    from vibrissa.bench.logbook import label, read_all, told_of
+    from vibrissa.bench.logbook import label, read_all
 
-    if (cfg.rollout is None) != (cfg.verdict is None):
+    if (cfg.rollout is None) != (not cfg.verdict):
         raise UsageError("say which rollout and how it went: vibrissa label FOLDER 3 success.")
-    if cfg.rollout is not None and cfg.verdict is not None:
-        rows = label(cfg.folder, cfg.rollout, cfg.verdict)
-    else:
-        rows = read_all(cfg.folder)
+    if cfg.rollout is not None:
+        label(cfg.folder, cfg.rollout, cfg.verdict)
+    elif not cfg.json and not cfg.reveal:
+        _ask(cfg, read_all(cfg.folder))
+    compared = _compared(cfg)
+    rows = read_all(cfg.folder)
     if cfg.json:
         print(json_.dumps([asdict(row) for row in rows], indent=2))
     else:
-        print("\n".join(_lines(cfg.folder, rows)))
-        print(f"success {told_of(rows)}")
+        print("\n".join([*_lines(cfg.folder, rows), *(compared or [_told(cfg.folder, rows)])]))
     return 0
+
+
+def _ask(cfg: Config, rows: Sequence[Row]) -> None:
+    """Walk through what is to be labelled, where somebody sits at a terminal."""
+    from vibrissa.bench.blind import missing
+    from vibrissa.bench.labelling import walk
+    from vibrissa.control.keys import NoKeys, open_keys
+
+    every = [number for number, row in enumerate(rows) if row.reason != "fault"]
+    wanted = every if cfg.all else missing(rows)
+    if not wanted:
+        return
+    with open_keys(tell=lambda _: None) as keys:
+        if not isinstance(keys, NoKeys):
+            walk(cfg.folder, wanted, keys, say=_say, show=_shower(cfg))
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)
+
+
+def _shower(cfg: Config) -> Callable[[Path], None] | None:
+    if not cfg.show:
+        return None
+    from vibrissa.show.screening import Screening
+
+    return Screening().show
+
+
+def _compared(cfg: Config) -> list[str]:
+    """Of two policies: who was who, once it is over, or was asked for."""
+    from vibrissa.bench.blind import names_in, over, reveal, standing
+    from vibrissa.bench.logbook import read_all
+    from vibrissa.bench.order import ORDER, is_blind
+
+    if not (cfg.folder / ORDER).is_file():
+        if cfg.reveal:
+            raise UsageError(f"{cfg.folder} holds rollouts of one policy: nothing is hidden.")
+        return []
+    if not is_blind(cfg.folder) and cfg.rollout is None:
+        return standing(read_all(cfg.folder)).lines(names_in(cfg.folder))
+    if cfg.reveal or not is_blind(cfg.folder) or over(cfg.folder):
+        return reveal(cfg.folder).lines(names_in(cfg.folder))
+    return []
+
+
+def _told(folder: Path, rows: Sequence[Row]) -> str:
+    from vibrissa.bench.logbook import so_far, told_of
+    from vibrissa.bench.order import is_blind
+
+    if is_blind(folder):
+        return f"blind   {so_far(rows)}; who drove is told when all have been tried and judged"
+    return f"success {told_of(rows)}"
 
 
 def _lines(folder: Path, rows: Sequence[Row]) -> list[str]:
@@ -52,5 +112,7 @@ def _lines(folder: Path, rows: Sequence[Row]) -> list[str]:
     for number, row in enumerate(rows):
         film = film_of(folder, number)
         where = f"   {film}" if film.is_file() else ""
-        told.append(f"{number:3d}  {row.failure_class.lower():<26} {row.ticks:5d} ticks{where}")
+        who = f"{row.pilot}  " if row.pilot in ("A", "B") else ""
+        became = row.failure_class.lower()
+        told.append(f"{number:3d}  {who}{became:<26} {row.ticks:5d} ticks{where}")
     return told

@@ -32,6 +32,10 @@ APPLICATION = "vibrissa"
 BEHIND = 600  # ticks a slow viewer may be behind before it misses the oldest
 JPEG_QUALITY = 80
 VIEWER_S, FILE_S = 5.0, 60.0  # how long the end waits for a viewer, and for a disk
+INSTEAD = (
+    "With --live-file view.rrd the same goes into a file, which `rerun view.rrd` shows on another "
+    "computer."
+)
 VIEWER_MEMORY = "1GB"  # what the viewer keeps; the oldest goes first
 
 
@@ -61,7 +65,7 @@ class Live:
 
     def __init__(self, file: Path | None = None):
         if file is None:
-            _require_screen()
+            require_screen("--live", INSTEAD)
         elif file.exists():
             raise UsageError(f"--live-file {file} exists already. Name another one.")
         self._ticks: deque[_Tick | _Line] = deque(maxlen=BEHIND)
@@ -69,7 +73,7 @@ class Live:
         self._contract: Contract | None = None
         self._healths: dict[str, str] = {}
         self._news, self._stop = threading.Event(), threading.Event()
-        self._stream, self._patience_s = _open(file), VIEWER_S if file is None else FILE_S
+        self._stream, self._patience_s = open_stream(file), VIEWER_S if file is None else FILE_S
         self._began_s = time.perf_counter()
         self._thread = threading.Thread(target=self._run, name="live view", daemon=True)
         self._thread.start()
@@ -166,7 +170,8 @@ class Live:
             stream.log(f"cameras/{name}", shown)
 
 
-def _open(file: Path | None) -> rr.RecordingStream:
+def open_stream(file: Path | None) -> rr.RecordingStream:
+    """To a viewer of its own, or into a file. Raises UsageError where it cannot be written."""
     import rerun as rr
 
     stream = rr.RecordingStream(APPLICATION)
@@ -205,11 +210,8 @@ def _layout(contract: Contract) -> Any:
     return blueprint.Blueprint(blueprint.Vertical(above, below), collapse_panels=True)
 
 
-def _require_screen() -> None:
-    """Raise UsageError where no viewer could open a window."""
+def require_screen(flag: str, instead: str) -> None:
+    """Raise UsageError, with what to do instead, where no viewer could open a window."""
     screens = ("DISPLAY", "WAYLAND_DISPLAY", "WAYLAND_SOCKET")
     if sys.platform.startswith("linux") and not any(os.environ.get(name) for name in screens):
-        raise UsageError(
-            "--live needs a screen, and there is none here. With --live-file view.rrd the same "
-            "goes into a file, which `rerun view.rrd` shows on another computer."
-        )
+        raise UsageError(f"{flag} needs a screen, and there is none here. {instead}")

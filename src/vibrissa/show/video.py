@@ -91,6 +91,19 @@ def read_frames(path: Path, *, every: int = 1) -> Iterator[Picture]:
         raise UsageError(f"{path} cannot be read as a video: {error}.") from error
 
 
+def frame_rate(path: Path) -> float:
+    """Frames a second of a video file. Raises UsageError where it is none, or says nothing."""
+    rate = None
+    try:
+        with av.open(str(path)) as container:
+            rate = container.streams.video[0].average_rate
+    except (OSError, av.error.FFmpegError, IndexError) as error:
+        raise UsageError(f"{path} cannot be read as a video: {error}.") from error
+    if not rate:
+        raise UsageError(f"{path} does not say how many pictures a second it has.")
+    return float(rate)
+
+
 def to_png_bytes(picture: Picture) -> bytes:
     """`picture` as the bytes of a PNG file, for a report that carries everything in itself."""
     from PIL import Image

@@ -1,0 +1,129 @@
+"""Two policies in turn on one arm: who drove is told when every rollout has its verdict."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from vibrissa.bench.logbook import (
+    DEPLOYMENT,
+    OUTCOMES,
+    counted,
+    read_all,
+    read_told,
+    rewrite,
+    told_of,
+    write_report,
+)
+from vibrissa.bench.order import FIRST, SECOND, read_order, write_order
+from vibrissa.bench.outcomes import Paired, Row, compare_paired
+from vibrissa.bench.precision import told as precision_told
+from vibrissa.bench.verdicts import UNLABELLED
+from vibrissa.core.errors import UsageError
+
+LEVEL = 0.05
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Two policies, judged: their rows, whole pairs compared, and pairs that cannot be."""
+
+    first: Sequence[Row]
+    second: Sequence[Row]
+    paired: Paired
+    left_out: int
+
+    @property
+    def verdict(self) -> str:
+        """Of the first against the second: better, worse or not separated."""
+        if self.paired.p > LEVEL:
+            return "not separated"
+        return "better" if self.paired.only_first > self.paired.only_second else "worse"
+
+    def lines(self, names: Sequence[str]) -> list[str]:
+        """For a reader; `names`: what A and B stand for."""
+        pair = self.paired
+        said = f"A is {self.verdict}" + (" than B" if self.verdict in ("better", "worse") else "")
+        out = f"; {self.left_out} more pairs are not whole and left out" if self.left_out else ""
+        text = [
+            f"{FIRST}       {told_of(self.first)}   {names[0]}",
+            f"{SECOND}       {told_of(self.second)}   {names[1]}",
+            f"paired  {pair.seeds} pairs, {pair.only_first} solved by A alone, {pair.only_second} "
+            f"by B alone (exact McNemar p = {pair.p:.2g}): {said}{out}",
+        ]
+        return [*text, f"n       {precision_told(pair.seeds)}"] if pair.seeds else text
+
+
+def over(folder: Path) -> bool:
+    """Whether all that was planned was tried, and every rollout has its verdict."""
+    rows, order = read_all(folder), read_order(folder)
+    return len(rows) >= 2 * order.pairs and not missing(rows)
+
+
+def missing(rows: Sequence[Row]) -> list[int]:
+    """The rollouts that still want a verdict, by number."""
+    return [number for number, row in enumerate(rows) if row.failure_class == UNLABELLED]
+
+
+def standing(rows: Sequence[Row]) -> Standing:
+    """What revealed rows come to, in the order in which they were tried.
+
+    A pair is compared where both its rollouts were judged. A policy that broke down is counted
+    as not having solved it; an arm that did says nothing of either.
+    """
+    first = [row for row in rows if row.pilot == FIRST]
+    second = [row for row in rows if row.pilot == SECOND]
+    whole = [pair for pair in zip(rows[::2], rows[1::2], strict=False) if all(map(_tells, pair))]
+    numbered = [replace(row, seed=n) for n, pair in enumerate(whole) for row in pair]
+    paired = compare_paired(
+        [row for row in numbered if row.pilot == FIRST],
+        [row for row in numbered if row.pilot == SECOND],
+    )
+    return Standing(first, second, paired, -(-len(rows) // 2) - len(whole))
+
+
+def reveal(folder: Path) -> Standing:
+    """Name who drove in every row, leave `A/` and `B/` for vibrissa compare, and a report.
+
+    May be called again; a kill in between is mended by that. Raises UsageError.
+    """
+    order, rows = read_order(folder), read_all(folder)
+    told, contract = read_told(folder)
+    named = [replace(row, pilot=order.driver(number)) for number, row in enumerate(rows)]
+    for name in (FIRST, SECOND):
+        own = [replace(row, pilot="policy") for row in named if row.pilot == name]
+        _leave(folder / name, told, name, [r for r in own if _tells(r)], contract.to_dict())
+    rewrite(folder / OUTCOMES, named)
+    write_order(folder, replace(order, revealed=True))
+    write_report(folder, told, named, contract, 0.0)
+    return standing(named)
+
+
+def names_in(folder: Path) -> tuple[str, str]:
+    """Which checkpoints A and B are."""
+    told, _ = read_told(folder)
+    return str(told["checkpoint"]), str(told["against"])
+
+
+def _tells(row: Row) -> bool:
+    if row.reason == "fault":
+        return row.detail.startswith("PolicyFault")
+    return bool(counted([row]))
+
+
+def _leave(folder: Path, told: dict, name: str, rows: Sequence[Row], contract: dict) -> None:
+    """A folder of one policy's rows, as a deployment of its own."""
+    own = {k: v for k, v in told.items() if not k.startswith("against")}
+    if name == SECOND:
+        own["checkpoint"] = told["against"]
+        contract = told.get("against_contract", contract)
+    try:
+        folder.mkdir(exist_ok=True)
+        part = folder / f"{DEPLOYMENT}.part"
+        part.write_text(json.dumps({**own, "contract": contract}, indent=2) + "\n", "utf-8")
+        part.replace(folder / DEPLOYMENT)
+        rewrite(folder / OUTCOMES, rows)
+    except OSError as error:
+        raise UsageError(f"cannot write {folder}: {error.strerror}.") from error

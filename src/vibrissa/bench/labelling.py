@@ -1,0 +1,56 @@
+"""Labels given afterwards, rollout by rollout, by whoever looks at the films."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from vibrissa.bench.logbook import film_of, label, so_far
+from vibrissa.bench.verdicts import BY_KEY, KEYS_TOLD
+from vibrissa.control.keys import Keys
+
+POLL_S = 0.05
+
+
+def walk(
+    folder: Path,
+    numbers: Sequence[int],
+    keys: Keys,
+    *,
+    say: Callable[[str], None],
+    show: Callable[[Path], None] | None = None,
+    sleep: Callable[[float], None] = time.sleep,
+) -> int:
+    """Ask for each rollout of `numbers` how it went; how many were answered.
+
+    A key of `BY_KEY` says it, → leaves it as it is, ← goes back to the one before, Esc ends.
+    Every answer is on the disk at once. show: opens a film. Raises UsageError.
+    """
+    say(f"keys    {KEYS_TOLD}, → leave it, ← back, Esc stop")
+    answered, at = set(), 0
+    while at < len(numbers):
+        number = numbers[at]
+        film = film_of(folder, number)
+        there = str(film) if film.is_file() else "no film of it"
+        say(f"rollout {number} ({at + 1} of {len(numbers)}): {there}")
+        if show is not None and film.is_file():
+            show(film)
+        key = _wait(keys, sleep)
+        if key == "esc":
+            break
+        if key in BY_KEY:
+            rows = label(folder, number, BY_KEY[key])
+            answered.add(number)
+            say(f"rollout {number}: {rows[number].failure_class.lower()}; {so_far(rows)}")
+        at = max(0, at - 1) if key == "left" else at + 1
+    return len(answered)
+
+
+def _wait(keys: Keys, sleep: Callable[[float], None]) -> str:
+    """The next key that means something here."""
+    while True:
+        key = keys.poll()
+        if key is not None and (key in BY_KEY or key in ("left", "right", "esc")):
+            return key
+        sleep(POLL_S)

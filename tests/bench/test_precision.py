@@ -1,0 +1,36 @@
+"""What a number of rollouts can tell, against published sample sizes."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from vibrissa.bench.precision import half_width, least_rate, needed, told
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "n"), [(0.7, 0.8, 294), (0.8, 0.9, 199), (0.6, 0.8, 82), (0.5, 0.8, 39)]
+)
+def test_sample_sizes_are_those_of_the_tables(first: float, second: float, n: int) -> None:
+    assert math.ceil(needed(first, second)) == n
+
+
+def test_twenty_rollouts_know_a_rate_to_seventeen_points() -> None:
+    assert half_width(20) == pytest.approx(0.17, abs=0.005)
+    assert half_width(50) == pytest.approx(0.11, abs=0.005)
+
+
+@pytest.mark.parametrize("n", [12, 20, 50, 200])
+def test_the_least_rate_is_the_one_that_needs_as_many(n: int) -> None:
+    rate = least_rate(n)
+    assert rate is not None
+    assert needed(0.5, rate) == pytest.approx(n, rel=0.01)
+
+
+def test_it_is_a_sentence() -> None:
+    assert told(20) == (
+        "20 rollouts know a rate near 80 % to ±17 points, and tell two policies apart that differ "
+        "as 50 and 90 % do (80 % power)"
+    )
+    assert told(10).endswith("and are too few to tell 50 from 100 %")
