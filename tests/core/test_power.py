@@ -1,0 +1,99 @@
+"""Numbers of episodes against published ones, and against the tests that they are for."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from vibrissa.core import power
+from vibrissa.core.anytime import bounds
+from vibrissa.core.stats import mcnemar
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "wanted"),
+    [(0.7, 0.8, 294), (0.8, 0.9, 199), (0.6, 0.8, 82), (0.5, 0.8, 39)],
+)
+def test_independent_episodes(first: float, second: float, wanted: int) -> None:
+    assert power.episodes_needed(first, second) == wanted
+    assert power.episodes_needed(second, first) == wanted
+
+
+@pytest.mark.parametrize(("alike", "wanted"), [(0.3, 210), (0.5, 153), (0.7, 95)])
+def test_paired_seeds(alike: float, wanted: int) -> None:
+    assert power.pairs_needed(0.7, 0.8, alike) == wanted
+
+
+def test_the_four_ends_of_a_pair() -> None:
+    ends = power.pair_ends(0.8, 0.7, 0.5)
+    assert sum(ends) == pytest.approx(1)
+    assert ends.both + ends.only_first == pytest.approx(0.8)
+    assert ends.both + ends.only_second == pytest.approx(0.7)
+    with pytest.raises(ValueError, match="cannot have a correlation"):
+        power.pair_ends(0.9, 0.1, 0.5)
+    with pytest.raises(ValueError, match=r"a rate of 1\.2"):
+        power.pair_ends(1.2, 0.1, 0)
+    with pytest.raises(ValueError, match="no number of episodes"):
+        power.episodes_needed(0.5, 0.5)
+
+
+def test_effort_of_the_anytime_test_against_simulation() -> None:
+    ends = power.pair_ends(0.8, 0.7, 0.5)
+    told = power.anytime_effort(0.1, ends.only_first + ends.only_second, 200)
+    rng = np.random.default_rng(3)
+    drawn = rng.choice(4, size=(4000, 200), p=ends)
+    won, lost = (np.cumsum(drawn == end, axis=1) for end in (1, 2))
+    reach = np.array(bounds(200))
+    over = np.maximum(won, lost) >= reach[won + lost]
+    decided = over.any(axis=1)
+    needed = np.where(decided, over.argmax(axis=1) + 1, 200)
+    assert told.power == pytest.approx(decided.mean(), abs=0.03)
+    assert told.mean_pairs == pytest.approx(needed.mean(), abs=4)
+
+
+@pytest.mark.parametrize(
+    ("alike", "most_pairs", "least_power"), [(0.5, 170, 0.98), (0.7, 94, 0.995)]
+)
+def test_the_anytime_test_needs_no_more_than_it_is_known_to(
+    alike: float, most_pairs: float, least_power: float
+) -> None:
+    ends = power.pair_ends(0.8, 0.7, alike)
+    told = power.anytime_effort(0.1, ends.only_first + ends.only_second, 500)
+    assert told.mean_pairs <= most_pairs
+    assert told.power >= least_power
+
+
+def test_what_mcnemar_could_have_seen_has_that_power() -> None:
+    found = power.seen_by_mcnemar(60, 0.3)
+    assert found is not None
+    rng = np.random.default_rng(5)
+    drawn = rng.multinomial(60, [(0.3 + found) / 2, (0.3 - found) / 2, 0.7], size=4000)
+    separated = np.mean([mcnemar(a, b) <= 0.05 for a, b, _ in drawn.tolist()])
+    assert separated == pytest.approx(0.8, abs=0.025)
+
+
+def test_more_seeds_show_smaller_differences_and_looking_costs() -> None:
+    anytime = [power.seen_by_anytime(n, 0.2) or 1 for n in (20, 50, 200, 500)]
+    fixed = [power.seen_by_mcnemar(n, 0.2) or 1 for n in (20, 50, 200, 500)]
+    assert anytime == sorted(anytime, reverse=True)
+    assert fixed == sorted(fixed, reverse=True)
+    assert all(a >= f for a, f in zip(anytime, fixed, strict=True))
+
+
+def test_too_few_seeds_could_have_shown_nothing() -> None:
+    assert power.seen_by_anytime(5, 0.3) is None
+    assert power.seen_by_mcnemar(5, 0.3) is None
+    assert power.seen_apart(3, 3, 0.7) is None
+    assert power.seen_apart(0, 3, 0.7) is None
+
+
+@pytest.mark.parametrize("n", [82, 294])
+def test_what_counts_apart_could_have_seen_is_the_number_needed(n: int) -> None:
+    found = power.seen_apart(n, n, 0.8)
+    assert found is not None
+    assert abs(power.episodes_needed(0.8, 0.8 - found) - n) <= 1
+
+
+def test_an_impossible_effort_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"a difference of 0\.3"):
+        power.anytime_effort(0.3, 0.2, 100)
