@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -138,3 +139,17 @@ def test_a_spoilt_line_in_the_middle_is_named(tmp_path: Path) -> None:
     path.write_text(row(1).to_json() + "\nrubbish\n" + row(2).to_json() + "\n")
     with pytest.raises(UsageError, match="line 2 of"):
         RowFile(path)
+
+
+def test_clean_and_fumbled_successes_are_told_apart() -> None:
+    told = summarise([row(0), row(1), row(2, "FUMBLED"), row(3, "TIMEOUT")])
+    assert (told.success, told.clean, told.fumbled) == (3, 2, 1)
+
+
+def test_the_same_episode_again_differs_in_nothing_but_time() -> None:
+    one = row(1, measures={"max_height_m": 0.1})
+    assert one.differing(replace(one, wall_s=9.0, latency_s=(1.0, 2.0))) == []
+    assert one.differing(replace(one, ticks=7, measures={"max_height_m": 0.2})) == [
+        "ticks",
+        "measures",
+    ]

@@ -123,7 +123,7 @@ def in_filming(patch: pytest.MonkeyPatch) -> None:
 
 
 def in_writing(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr("vibrissa.bench.report.render", interrupt)
+    patch.setattr("vibrissa.bench.report.to_page", interrupt)
 
 
 STOPS: list[tuple[Callable[[pytest.MonkeyPatch], None], list[str]]] = [

@@ -30,7 +30,7 @@ def test_offset_then_squeeze_then_clip() -> None:
     squeezing = GripChange(squeeze_rad=0.2)
     assert squeezing.target(0.38, 0.4) == pytest.approx(0.2)  # a lazy squeeze
     assert squeezing.target(0.1, 0.4) == pytest.approx(0.1)  # one that is strong enough
-    assert squeezing.target(0.398, 0.4) == pytest.approx(0.398)  # no squeeze: where it stands
+    assert squeezing.target(0.399, 0.4) == pytest.approx(0.399)  # no squeeze: where it stands
     assert squeezing.target(0.6, 0.4) == pytest.approx(0.6)  # opening
     assert GripChange(offset_rad=-0.1, squeeze_rad=0.2).target(0.45, 0.4) == pytest.approx(0.2)
     assert GripChange(offset_rad=-0.5, clip_rad=(0.1, 1.2)).target(0.3, 0.4) == 0.1

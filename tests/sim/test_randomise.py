@@ -20,7 +20,16 @@ from vibrissa.sim import floors, robot
 from vibrissa.sim.arm import SimArm
 from vibrissa.sim.clutter import CLEAR_M, Distractor, taken
 from vibrissa.sim.expert import Expert
-from vibrissa.sim.randomise import LIGHT, NONE, PATTERNS, PRESETS, STRONG, RandomCfg, preset
+from vibrissa.sim.randomise import (
+    FIELDS,
+    LIGHT,
+    NONE,
+    PATTERNS,
+    PRESETS,
+    STRONG,
+    RandomCfg,
+    preset,
+)
 from vibrissa.sim.sample import DISTINCT, FACTORS, NOTHING, SEEN, Sample, draw
 from vibrissa.sim.scene import SceneCfg, build
 from vibrissa.sim.snapshot import restore, save
@@ -28,23 +37,6 @@ from vibrissa.sim.tasks import TASKS, make_scene, make_task
 from vibrissa.sim.varied import model_of
 
 SEED = 9  # its strong sample has every factor at work; see the first test
-# Which fields of a RandomCfg switch which factor.
-FIELDS = {
-    "camera": ("camera_m", "camera_rad"),
-    "fovy": ("fovy_deg",),
-    "light": ("light_rad", "light_gain"),
-    "colour": ("colour",),
-    "floor": ("floors",),
-    "friction": ("friction",),
-    "mass": ("mass",),
-    "size": ("size",),
-    "start": ("start_rad",),
-    "distractors": ("distractors",),
-    "camera_latency": ("camera_latency_ticks",),
-    "action_latency": ("action_latency_s",),
-    "joint_noise": ("joint_noise_rad",),
-    "image_noise": ("image_noise_levels",),
-}
 # Every array of MjModel that a factor may change: what is set, and what MuJoCo makes of it.
 _WEIGHTS = {
     *("body_mass", "body_inertia", "body_subtreemass", "body_invweight0", "dof_invweight0"),
@@ -336,6 +328,18 @@ def test_the_expert_goes_by_the_sampled_size(task: str, name: str) -> None:
     arm, expert, judge = SimArm(cfg), Expert(cfg), make_task(task, cfg)
     won = [run_episode(arm, expert, judge, seed=s).outcome.success for s in range(6)]
     assert sum(won) >= 5
+
+
+def test_a_factor_alone_draws_what_it_draws_among_the_others() -> None:
+    assert tuple(FIELDS) == FACTORS
+    whole = draw(make_scene("pick-place", random=STRONG), SEED)
+    for name in FACTORS:
+        alone = make_scene("pick-place", random=preset(f"strong:{name}"))
+        assert alone.random.name == f"strong:{name}"
+        assert draw(alone, SEED) == whole.only(name)
+    two = make_scene("pick-place", random=preset("strong:mass,friction"))
+    assert draw(two, SEED) == whole.only("mass", "friction")
+    assert not preset("none:mass").is_on
 
 
 def test_what_makes_no_sense_is_told() -> None:

@@ -43,19 +43,21 @@ def judge(
     place: Place | None = None,
     slots: int = 0,
     workers: int = 0,
+    quiet: bool = False,
 ) -> list[Row]:
     """The rows of `setup` for all `seeds`, in their order.
 
     known: rows of an earlier call; their seeds are not tried again. keep: called with every new
     row at once, so that an interruption loses nothing. watches: who else sees the episodes
     (`film_into`, `tape_into`). slots, workers: arms side by side in a process, and processes;
-    0 takes what suits. No outcome depends on either. place: no longer needed, since a setup goes
+    0 takes what suits. No outcome depends on either. quiet: without a bar of its own,
+    where `keep` draws one. place: no longer needed, since a setup goes
     to worker processes as it is. Raises CutShort, with the rows so far,
     where a worker process is lost.
     """
     rows = {row.seed: row for row in known if row.pilot == setup.name}
     todo = [seed for seed in seeds if seed not in rows]
-    told = progress(f"judging {setup.name}", len(seeds), "episodes")
+    told = progress(f"judging {setup.name}", len(seeds), "episodes", quiet=quiet)
     setup = replace(setup, slots=slots) if slots else setup
     try:
         with told as tell, closing(_rows(setup, todo, watches, workers)) as fresh:

@@ -6,7 +6,7 @@ import json
 import os
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from vibrissa.core.outcomes import CLASSES
 from vibrissa.core.stats import Interval, mcnemar, rate_text, wilson
 
 Spawn = tuple[float, float, float]  # x m, y m, yaw rad
+TIMED = ("wall_s", "latency_s")  # what differs when the very same episode is had again
 
 
 @dataclass(frozen=True)
@@ -55,26 +56,34 @@ class Row:
     def success(self) -> bool:
         return self.reason == "success"
 
+    def differing(self, other: Row) -> list[str]:
+        """The fields in which another row is not this one, times on the clock left aside."""
+        names = (f.name for f in fields(self) if f.name not in TIMED)
+        return [name for name in names if getattr(self, name) != getattr(other, name)]
+
     def to_json(self) -> str:
         return json.dumps(asdict(self), sort_keys=True)
 
     @staticmethod
     def from_json(line: str) -> Row:
         raw: dict[str, Any] = json.loads(line)
-        fields: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in raw.items()}
-        return Row(**fields)
+        values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in raw.items()}
+        return Row(**values)
 
 
 @dataclass(frozen=True)
 class Summary:
     """What the rows of one pilot say. Rates that have no denominator are None.
 
-    mean_grip_n: normal force on the pad that bore less, mean over the episodes in which the
-    object was carried; mean_slip_m, both_pads_share: its way in the jaws, and the share of those
-    ticks with both pads on it, over the same episodes.
+    clean, fumbled: successes without a drop on the way, and those with one. mean_grip_n: normal
+    force on the pad that bore less, mean over the episodes in which the object was carried;
+    mean_slip_m, mean_slip_rad, both_pads_share: its way in the jaws, and the share of those ticks
+    with both pads on it, over the same episodes.
     """
 
     success: int
+    clean: int
+    fumbled: int
     episodes: int
     interval: Interval
     picked: int
@@ -87,9 +96,11 @@ class Summary:
     mean_max_height_m: float | None
     mean_grip_n: float | None
     mean_slip_m: float | None
+    mean_slip_rad: float | None
     both_pads_share: float | None
     mean_wall_s: float | None
     mean_latency_s: float | None
+    mean_inferences: float | None
     action_low: tuple[float, ...]
     action_high: tuple[float, ...]
     mean_jump: float | None
@@ -118,8 +129,11 @@ def summarise(rows: Sequence[Row]) -> Summary:
     picked = [r for r in rows if r.measures.get("picked")]
     dropped = [r for r in picked if r.measures.get("dropped")]
     asked = [r for r in rows if r.inferences]
+    fumbled = sum(r.failure_class == "FUMBLED" for r in wins)
     return Summary(
         success=len(wins),
+        clean=len(wins) - fumbled,
+        fumbled=fumbled,
         episodes=len(rows),
         interval=wilson(len(wins), len(rows)),
         picked=len(picked),
@@ -134,9 +148,11 @@ def summarise(rows: Sequence[Row]) -> Summary:
             map(min, zip(*(_measured(rows, f"{pad}_pad_mean_n") for pad in ("static", "moving"))))
         ),
         mean_slip_m=_mean(_measured(rows, "slip_m")),
+        mean_slip_rad=_mean(_measured(rows, "slip_rad")),
         both_pads_share=_mean(_measured(rows, "both_pads_share")),
         mean_wall_s=_mean(r.wall_s for r in rows),
         mean_latency_s=_mean(r.latency_s[0] for r in asked),
+        mean_inferences=_mean(r.inferences for r in asked),
         action_low=tuple(map(min, zip(*(r.action_low for r in rows if r.action_low)))),
         action_high=tuple(map(max, zip(*(r.action_high for r in rows if r.action_high)))),
         mean_jump=_mean(r.jump for r in rows if r.jump is not None),

@@ -1,27 +1,44 @@
-"""Judge a checkpoint, or a scripted pilot, on scenes that no demonstration came from."""
+"""Judge a checkpoint, or a scripted pilot, on scenes that no demonstration came from.
+
+An evaluation's folder (--out) holds all that its episodes came from: --from FOLDER has any of
+them again, bit for bit. A call that was stopped goes on when it is given once more. docs/sweeps.md
+tells of sweeps, panels and the choice of a checkpoint.
+"""
 
 from __future__ import annotations
 
-import json as json_
+import shlex
 import sys
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from tyro.conf import Positional
+from tyro.conf import Positional, UseAppendAction, arg
 
+from vibrissa.commands.eval_told import lines as lines
+from vibrissa.commands.eval_told import summary as summary
 from vibrissa.core.errors import UsageError
 
 if TYPE_CHECKING:
-    from vibrissa.bench.evaluate import Setup, Watch
-    from vibrissa.bench.outcomes import Row
+    from vibrissa.bench.evaluate import Watch
+    from vibrissa.bench.outcomes import Row, RowFile
     from vibrissa.bench.page import Judged
-    from vibrissa.bench.setups import Place
+    from vibrissa.bench.trials import Trial
 
 HELD_OUT = 2_000_000  # demonstrations come from seeds below; recipes were tuned from 1,000,000 on
+PICKING = 3_000_000  # the first seed on which a checkpoint is chosen
+SWEEPS = ("sweep", "all_checkpoints", "sites", "panel")
+UNTOLD = (
+    "json",
+    "out",
+    "slots",
+    "workers",
+    "pick_seeds",
+    "snapshots_every",
+)  # no settings of what was judged
 
 
 @dataclass(frozen=True)
@@ -36,18 +53,42 @@ class Config:
     """How many seeds are tried, each once."""
     seeds: int = HELD_OUT
     """The first seed; the others follow it."""
+    only_seed: UseAppendAction[tuple[int, ...]] = ()
+    """Try this seed alone; may be given several times."""
+    again: Annotated[Path | None, arg(name="from")] = None
+    """The --out folder of an earlier evaluation: its episodes once more, all that decides them
+    taken from there."""
     site: str = ""
     """Where the object starts: a site of the task, by name; the usual one by default."""
+    spawn_half: float | None = None
+    """Half the side of the square in which the object starts, m, where the task's does not suit."""
     friction: str = "plausible"
     """The contact variant of the scene: plausible or sticky."""
     randomise: str = "none"
-    """What differs from one episode to the next: none, light or strong (docs/randomisation.md)."""
+    """What differs from one episode to the next: none, light, strong, or some factors of one,
+    such as strong:friction,mass (docs/randomisation.md)."""
     servo: Path | None = None
     """A servo profile of a real arm, from `vibrissa fit`; the standard servos by default."""
     rig: str = ""
     """Which cameras there are: rgb or rgbd; the task's own by default."""
     horizon: int | None = None
     """How many actions of each chunk are executed; the checkpoint's own number by default."""
+    ensemble: float | None = None
+    """Ask at every tick and weigh all chunks by exp(-this × n), the oldest n = 0; such as 0.01."""
+    grip: str = ""
+    """Another grip, in rad of the gripper's target: offset=-0.05,min=0.02,clip=0.1:1.2, or some of
+    them. min: how far a target that squeezes lies below what the gripper reads, at least."""
+    sweep: UseAppendAction[tuple[str, ...]] = ()
+    """Values to be tried on the same seeds: horizon=1,5,10 or ensemble=off,0.01, and offset, min,
+    clip of the grip; several of them are crossed."""
+    all_checkpoints: bool = False
+    """Try every checkpoint of a run, choose one on seeds of its own, report it on --seeds."""
+    pick_seeds: int = PICKING
+    """With --all-checkpoints: the first of the seeds on which one is chosen, as many again."""
+    sites: tuple[str, ...] = ()
+    """Sites of the task to be compared, such as: first second. The first one is the baseline."""
+    panel: Literal["", "light", "strong", "both"] = ""
+    """Each factor of the randomisation by itself, and what it costs."""
     alone: bool = False
     """Leave out the expert and the zero pilot on the same seeds."""
     device: str = "auto"
@@ -65,164 +106,92 @@ class Config:
     """Leave a film of every episode in this folder."""
     rollouts: Path | None = None
     """Leave every tick of every episode in this folder, a JSON file each."""
+    snapshots: Path | None = None
+    """Leave the simulator's states of every episode in this folder, to go on from any of them."""
+    snapshots_every: int = 1
+    """With --snapshots: at every so many ticks."""
     out: Path | None = None
-    """A new folder for outcomes.jsonl, report.html and report.json."""
+    """A folder for outcomes.jsonl, report.html and report.json; one that was begun is gone on
+    with."""
     json: bool = False
     """Print the result as JSON."""
 
 
 def run(cfg: Config) -> int:
-    from vibrissa.bench.judge import CutShort, judge, judge_beside
-    from vibrissa.bench.outcomes import RowFile
+    from vibrissa.bench.judge import judge, judge_beside
     from vibrissa.bench.page import Judged
+    from vibrissa.commands import eval_told
+    from vibrissa.commands.eval_trial import check, earlier, trial_of
 
+    check(cfg)
+    if any(getattr(cfg, name) for name in SWEEPS):
+        from vibrissa.commands import eval_sweeps
+
+        return eval_sweeps.run(cfg)
     began_s = time.perf_counter()
-    _check(cfg)
-    place, setup = _who(cfg)
-    seeds = range(cfg.seeds, cfg.seeds + cfg.episodes)
-    file = RowFile(cfg.out / "outcomes.jsonl") if cfg.out else None
-    keep = file.add if file else lambda _: None
-    lost = ""
+    if cfg.again is not None:
+        trial, before = earlier(cfg)
+        policy = trial.load()
+    else:
+        (trial, policy), before = trial_of(cfg), {}
+    seeds = cfg.only_seed or tuple(before) or range(cfg.seeds, cfg.seeds + cfg.episodes)
+    setup = trial.setup(policy)
+    file = _open(cfg, trial, seeds)
+    known = [] if file is None else file.rows
+    kept = {"known": known, "keep": file.add if file is not None else lambda _: None}
+    shape = {"slots": cfg.slots, "workers": cfg.workers}
+    rows, lost = _judged(partial(judge, setup, seeds, watches=_watches(cfg), **kept, **shape))
+    alone = cfg.alone or trial.checkpoint is None or bool(before or lost)
+    beside = {} if alone else judge_beside(trial.place, seeds, **kept)
+    if cfg.out is not None:
+        _report(cfg, Judged(trial.place, setup, rows, beside, trial.checkpoint), began_s)
+    again = {row.seed: row.differing(before[row.seed]) for row in rows if row.seed in before}
+    eval_told.tell(cfg, trial, rows, beside, again)
+    if lost:
+        print(f"vibrissa: {lost}", file=sys.stderr)
+    return 1 if lost else eval_told.exit_code(rows)
+
+
+def _judged(judge: Callable[[], list[Row]]) -> tuple[list[Row], str]:
+    """The rows, and what ended it before its time; raises that where there is no row yet."""
+    from vibrissa.bench.judge import CutShort
+
     try:
-        rows = judge(
-            setup,
-            seeds,
-            keep=keep,
-            watches=_watches(cfg),
-            slots=cfg.slots,
-            workers=cfg.workers,
-        )
+        return judge(), ""
     except CutShort as cut:
         if not cut.rows:
             raise
-        rows, lost = cut.rows, str(cut)
-    beside = {} if _stands_alone(cfg) or lost else judge_beside(place, seeds, keep=keep)
-    if cfg.out is not None:
-        _report(cfg, Judged(place, setup, rows, beside, cfg.checkpoint), began_s)
-    _tell(cfg, place, rows, beside)
-    if lost:
-        print(f"vibrissa: {lost}", file=sys.stderr)
-    return 1 if lost else _exit_code(rows)
+        return cut.rows, str(cut)
 
 
-def summary(rows: Sequence[Row], beside: Mapping[str, Sequence[Row]]) -> dict[str, Any]:
-    """What `--json` prints of them: counts first."""
-    from vibrissa.bench.outcomes import summarise
+def _open(cfg: Config, trial: Trial, seeds: Sequence[int]) -> RowFile | None:
+    """The rows of --out, with those that a call before left there, which nobody can watch again."""
+    from vibrissa.bench.page import versions
+    from vibrissa.bench.trials import open_rows
 
-    told = summarise(rows)
-    others = {name: summarise(r).to_dict() for name, r in beside.items()}
-    return {"success": told.success, "episodes": told.episodes, **told.to_dict(), "beside": others}
-
-
-def lines(rows: Sequence[Row], beside: Mapping[str, Sequence[Row]]) -> list[str]:
-    """The same for a reader: a line a pilot, and what became of the episodes."""
-    from vibrissa.bench.outcomes import compare_paired, summarise
-    from vibrissa.bench.report import words
-
-    name = rows[0].pilot
-    told = summarise(rows)
-    text = [f"{name:<8}{told.text}"]
-    text += [f"{other:<8}{summarise(r).text}" for other, r in beside.items()]
-    text.append("ended   " + ", ".join(f"{n} {words(c)}" for c, n in told.classes.items()))
-    text.append(f"picked  {told.picked}/{told.episodes}, then dropped {told.dropped}/{told.picked}")
-    if told.mean_steps is not None:
-        wins = f", successes {told.mean_steps_success:.0f}" if told.mean_steps_success else ""
-        text.append(f"ticks   {told.mean_steps:.0f}{wins}")
-    if told.mean_latency_s:
-        each_ms = told.mean_latency_s * 1e3
-        text.append(
-            f"speed   {1 / told.mean_latency_s:.0f} inferences/s ({each_ms:.1f} ms a batch)"
-        )
-    if told.action_low:
-        ranges = zip(told.action_low, told.action_high, strict=True)
-        text.append(
-            "actions " + "  ".join(f"{low:.2f}..{high:.2f}" for low, high in ranges) + " rad"
-        )
-    if told.mean_jump is not None and told.mean_stride:
-        text.append(
-            f"chunks  {told.mean_jump:.3f} rad from the last action of a chunk to the first of the "
-            f"next, {told.mean_stride:.3f} from tick to tick elsewhere"
-        )
-    for other, others in beside.items():
-        if other == "expert":
-            pair = compare_paired(rows, others)
-            text.append(
-                f"paired  {pair.only_first} solved by {name} alone, {pair.only_second} by {other} "
-                f"alone, of {pair.seeds} seeds (exact McNemar p = {pair.p:.2g})"
-            )
-    return text
-
-
-def _check(cfg: Config) -> None:
-    """What can be said before anything is built."""
-    from vibrissa.bench.setups import PILOTS
-
-    if (cfg.checkpoint is None) == (not cfg.pilot):
+    if cfg.out is None:
+        return None
+    file = open_rows(cfg.out, trial, versions())
+    over = {row.seed for row in file.of(trial.name)} & set(seeds)
+    if over and (cfg.video or cfg.rollouts or cfg.snapshots):
         raise UsageError(
-            "say who is judged: vibrissa eval CHECKPOINT, or vibrissa eval --pilot "
-            f"{'|'.join(PILOTS)} --task pick-place. One of them."
+            f"{cfg.out} holds {len(over)} of these episodes already, and they are not made again. "
+            f"To see them: vibrissa eval --from {cfg.out} --video FOLDER."
         )
-    if cfg.pilot and not cfg.task:
-        raise UsageError(f"--pilot {cfg.pilot} needs a task: --task pick-place, or a file.")
-    if cfg.pilot and cfg.horizon is not None:
-        raise UsageError("--horizon is for checkpoints: a scripted pilot has no chunks.")
-    if cfg.episodes < 1 or cfg.seeds < 0:
-        raise UsageError(f"--episodes {cfg.episodes} --seeds {cfg.seeds}: want at least 1 and 0.")
-    if cfg.slots < 0 or cfg.workers < 0:
-        raise UsageError(f"--slots {cfg.slots} --workers {cfg.workers}: 0 for what suits, or more.")
-    folders = {"--out": cfg.out, "--video": cfg.video, "--rollouts": cfg.rollouts}
-    for flag, folder in folders.items():
-        if folder is not None and folder.exists() and (folder.is_file() or any(folder.iterdir())):
-            raise UsageError(f"{flag} {folder} is there already and not empty. Name another one.")
-    if cfg.video is not None:
-        from vibrissa.sim import gl
-
-        gl.require()
-
-
-def _who(cfg: Config) -> tuple[Place, Setup]:
-    """Where it is judged, and who: the scripted pilot, or the checkpoint's policy."""
-    from vibrissa.bench.setups import SLOTS, learnt, place_for, scripted
-    from vibrissa.sim.profile import load_servo
-
-    at = partial(
-        place_for,
-        task=cfg.task,
-        site=cfg.site,
-        friction=cfg.friction,
-        randomise=cfg.randomise,
-        rig=cfg.rig,
-        servo=load_servo(cfg.servo),
-    )
-    if cfg.checkpoint is None:
-        place = at(None)
-        return place, scripted(place, cfg.pilot)
-    from vibrissa.bench.foreign import open_policy
-    from vibrissa.learn.preflight import device_named
-
-    policy = open_policy(
-        cfg.checkpoint,
-        slots=SLOTS,
-        device=device_named(cfg.device),
-        dataset=cfg.dataset,
-        accepted=cfg.accept_inferred,
-        say=partial(print, file=sys.stderr),
-    )
-    place = at(policy.contract)
-    return place, learnt(place, policy, horizon=cfg.horizon)
+    return file
 
 
 def _watches(cfg: Config) -> list[Watch]:
-    """Films and tapes, where they were asked for."""
+    """Films, tapes and states, where they were asked for."""
     from vibrissa.bench.films import film_into
+    from vibrissa.bench.stills import stills_into
     from vibrissa.bench.tapes import tape_into
 
-    films = [film_into(cfg.video)] if cfg.video is not None else []
-    return [*films, *([tape_into(cfg.rollouts)] if cfg.rollouts is not None else [])]
-
-
-def _stands_alone(cfg: Config) -> bool:
-    return cfg.alone or cfg.checkpoint is None
+    watches: list[Watch] = [film_into(cfg.video)] if cfg.video is not None else []
+    watches += [tape_into(cfg.rollouts)] if cfg.rollouts is not None else []
+    if cfg.snapshots is not None:
+        watches.append(stills_into(cfg.snapshots, cfg.snapshots_every))
+    return watches
 
 
 def _report(cfg: Config, judged: Judged, began_s: float) -> None:
@@ -240,35 +209,8 @@ def _report(cfg: Config, judged: Judged, began_s: float) -> None:
         films=films,
         seconds={"judge": judged_s, "film": wall_s - judged_s},
         wall_s=wall_s,
-        unseen=cfg.seeds >= HELD_OUT,
-        settings={n: str(v) for n, v in told.items() if n not in ("json", "out") and v},
+        unseen=all(row.seed >= HELD_OUT for row in judged.rows),
+        settings={n: str(v) for n, v in told.items() if n not in UNTOLD and v},
     )
-    write(page, cfg.out)
-
-
-def _tell(
-    cfg: Config, place: Place, rows: Sequence[Row], beside: Mapping[str, Sequence[Row]]
-) -> None:
-    if cfg.json:
-        told = {"pilot": rows[0].pilot, "task": place.task, "seeds": [rows[0].seed, rows[-1].seed]}
-        print(json_.dumps({**told, **summary(rows, beside)}, indent=2))
-    else:
-        print("\n".join(lines(rows, beside)))
-        if cfg.out is not None:
-            print(f"report  {cfg.out / 'report.html'}")
-        if cfg.video is not None:
-            print(f"films   {cfg.video}")
-        if cfg.rollouts is not None:
-            print(f"ticks   {cfg.rollouts}")
-
-
-def _exit_code(rows: Sequence[Row]) -> int:
-    """1 where any episode broke down, which is told: what broke is no failure of the policy."""
-    broken = [row for row in rows if row.reason == "fault"]
-    if broken:
-        print(
-            f"vibrissa: {len(broken)} of {len(rows)} episodes broke down and count as not solved. "
-            f"The first (seed {broken[0].seed}): {broken[0].detail}",
-            file=sys.stderr,
-        )
-    return int(bool(broken))
+    again = f"vibrissa eval --from {shlex.quote(str(cfg.out))} --only-seed {{seed}} --video films"
+    write(replace(page, again=again), cfg.out)

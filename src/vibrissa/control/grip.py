@@ -19,9 +19,9 @@ from vibrissa.core.protocols import Pilot
 
 GRIPPER_CHANNEL = "gripper.pos"
 MOST_RAD = 2.0  # more than the whole way of an SO-101's gripper
-# A target this far below what the gripper reads is a squeeze, or the way to one. A servo that
-# stands still reads within three steps of its encoder (0.0015 rad each).
-SQUEEZES_RAD = 0.005
+# A target this far below what the gripper reads is a squeeze, or the way to one: two steps of an
+# STS3215's encoder (2π / 4096).
+SQUEEZES_RAD = 0.003
 
 
 @dataclass(frozen=True)

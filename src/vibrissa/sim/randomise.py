@@ -15,6 +15,24 @@ Range = tuple[float, float]
 PATTERNS = ("checker", "tiles", "stripes", "wood", "speckle", "clouds")
 MOST_DISTRACTORS = 8
 
+# What each factor of a `sample.Sample` is drawn from.
+FIELDS: dict[str, tuple[str, ...]] = {
+    "camera": ("camera_m", "camera_rad"),
+    "fovy": ("fovy_deg",),
+    "light": ("light_rad", "light_gain"),
+    "colour": ("colour",),
+    "floor": ("floors",),
+    "friction": ("friction",),
+    "mass": ("mass",),
+    "size": ("size",),
+    "start": ("start_rad",),
+    "distractors": ("distractors",),
+    "camera_latency": ("camera_latency_ticks",),
+    "action_latency": ("action_latency_s",),
+    "joint_noise": ("joint_noise_rad",),
+    "image_noise": ("image_noise_levels",),
+}
+
 
 @dataclass(frozen=True)
 class RandomCfg:
@@ -64,6 +82,18 @@ class RandomCfg:
     def is_on(self) -> bool:
         """Whether anything varies at all."""
         return self != RandomCfg(name=self.name)
+
+    def only(self, *factors: str) -> RandomCfg:
+        """The ranges of these factors alone, under a name such as `strong:friction,mass`.
+
+        What is drawn for a factor is what all ranges together would have drawn for it. Raises
+        UsageError with the factors that exist, where one of these does not.
+        """
+        for name in factors:
+            if name not in FIELDS:
+                raise UsageError(f"no factor {name!r}. There is: {', '.join(FIELDS)}.")
+        fields = {field: getattr(self, field) for name in factors for field in FIELDS[name]}
+        return RandomCfg(name=f"{self.name}:{','.join(factors)}", **fields)
 
     def _demand(self, holds: bool, name: str, wanted: str) -> None:
         if not holds:
@@ -116,7 +146,11 @@ PRESETS = {preset.name: preset for preset in (NONE, LIGHT, STRONG)}
 
 
 def preset(name: str) -> RandomCfg:
-    """A preset by its name. Raises UsageError with the names that exist."""
-    if name not in PRESETS:
+    """A preset by its name, or some factors of it alone: `strong:friction,mass`.
+
+    Raises UsageError with the names that exist.
+    """
+    whole, sign, factors = name.partition(":")
+    if whole not in PRESETS:
         raise UsageError(f"no randomisation {name!r}. There is: {', '.join(PRESETS)}.")
-    return PRESETS[name]
+    return PRESETS[whole].only(*factors.split(",")) if sign else PRESETS[whole]

@@ -1,0 +1,185 @@
+"""What a sweep, a panel, sites or a choice of checkpoints say: a page, and lines for a terminal."""
+
+from __future__ import annotations
+
+import datetime
+import shlex
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from vibrissa.bench import charts, heat
+from vibrissa.bench.outcomes import Summary
+from vibrissa.bench.page import machine, versions
+from vibrissa.bench.pages import Drawing, Note, Page, Section, Table
+from vibrissa.bench.picking import Picked
+from vibrissa.bench.sweeps import Judged, Versus
+
+COLUMNS = ("setting", "solved", "difference", "only this / only baseline", "p (Holm)", "verdict")
+MORE = ("setting", "dropped", "ticks", "asks/s", "answers/s", "jump rad", "stride rad", "grip N")
+PAIRED = (
+    "Every setting had the same seeds. The verdict is the exact McNemar test at 5 %, corrected for "
+    "the number of settings (Holm); the interval of a difference takes no account of pairs."
+)
+UNPAIRED = (
+    "Each site has scenes of its own, so nothing is paired: a verdict is the interval of the "
+    "difference (Newcombe)."
+)
+
+
+def page(
+    judged: Sequence[Judged],
+    *,
+    title: str,
+    headline: str,
+    sentence: str,
+    beside: Mapping[str, Summary],
+    settings: Mapping[str, Any],
+    notes: Sequence[str] = (),
+    maps: bool = False,
+) -> Page:
+    """The cells below each other, their verdicts, how they were played; with `maps` where."""
+    main = next((j.cell.name for j in judged if j.versus is None), "")
+    drawn = heat.ladder({**{j.cell.name: j.told for j in judged}, **beside}, main=main)
+    sections = [
+        Section("Success", [Drawing(drawn), *(Note(note) for note in notes)]),
+        Section("Verdicts", [verdict_table(judged)], intro=sentence),
+        Section("How it was played", [playing_table(judged)], intro=_READING),
+    ]
+    if maps:
+        sections += [_where(j) for j in judged]
+    return Page(
+        title,
+        headline,
+        sections,
+        sentence=sentence,
+        settings=settings,
+        machine=machine(),
+        versions=versions(),
+        command=shlex.join(["vibrissa", *sys.argv[1:]]),
+        made=datetime.date.today().isoformat(),
+    )
+
+
+_READING = (
+    "asks/s: inferences in a second of the arm's time, which the policy must be able to answer on "
+    "an arm that does not wait. answers/s: batches in a second of this machine's. jump: how far "
+    "the sent action moves where a new chunk begins; stride: from tick to tick elsewhere (root "
+    "mean square over the joints)."
+)
+
+
+def picked_page(picked: Picked, settings: Mapping[str, Any]) -> Page:
+    """The chosen checkpoint with its result on new seeds, and the counts it was chosen by."""
+    on_new = [picked.winner, *([picked.last] if picked.last is not None else [])]
+    by_name = {j.cell.name: j.told for j in picked.candidates}
+    names = {j.cell.name: j.told for j in on_new}
+    told = picked.winner.told
+    result = Section(
+        "The result, on seeds that had no part in the choice",
+        [
+            Note(picked.sentence),
+            Drawing(heat.ladder(names, main=picked.winner.cell.name)),
+            verdict_table([*on_new[1:], on_new[0]]),
+            playing_table(on_new),
+        ],
+    )
+    choosing = Section(
+        "The choice",
+        [
+            Drawing(heat.ladder(by_name, main=picked.winner.cell.name)),
+            counts_table(picked.candidates),
+        ],
+        intro=f"Seeds {picked.pick_seeds[0]} to {picked.pick_seeds[-1]}. The best of several "
+        "counts is better than the policy behind it: these are no results.",
+    )
+    return Page(
+        "checkpoints",
+        f"Checkpoint {picked.winner.cell.name}: {told.text} on new seeds",
+        [result, choosing],
+        sentence=picked.sentence,
+        settings=settings,
+        machine=machine(),
+        versions=versions(),
+        command=shlex.join(["vibrissa", *sys.argv[1:]]),
+        made=datetime.date.today().isoformat(),
+    )
+
+
+def verdict_table(judged: Sequence[Judged]) -> Table:
+    rows = [(j.cell.name, j.told.text, *_versus(j.versus)) for j in judged]
+    return Table(COLUMNS, rows, note=PAIRED if _is_paired(judged) else UNPAIRED)
+
+
+def playing_table(judged: Sequence[Judged]) -> Table:
+    return Table(MORE, [_playing(j) for j in judged])
+
+
+def counts_table(judged: Sequence[Judged]) -> Table:
+    rows = [(j.cell.name, f"{j.told.success}/{j.told.episodes}", _classes(j)) for j in judged]
+    return Table(("checkpoint", "solved", "how it ended"), rows)
+
+
+def lines(judged: Sequence[Judged], beside: Mapping[str, Summary]) -> list[str]:
+    """A line a cell: name, rate, verdict, inferences."""
+    wide = max(len(name) for name in (*(j.cell.name for j in judged), *beside, "setting"))
+    text = []
+    for j in judged:
+        asked = f"{j.asks_per_s:.1f} asks/s" if j.asks_per_s is not None else ""
+        verdict = "baseline"
+        if j.versus is not None:
+            p = "" if j.versus.p_holm is None else f", p {j.versus.p_holm:.2g}"
+            verdict = f"{100 * j.versus.difference:+.0f} %: {j.versus.verdict}{p}"
+        text.append(f"{j.cell.name:<{wide}}  {j.told.text:<22} {verdict:<34} {asked}".rstrip())
+    return text + [f"{name:<{wide}}  {told.text}" for name, told in beside.items()]
+
+
+def _versus(versus: Versus | None) -> tuple[str, str, str, str]:
+    if versus is None:
+        return "", "", "", "baseline"
+    low, high = (100 * v for v in versus.interval)
+    difference = f"{100 * versus.difference:+.0f} % ({low:+.0f} to {high:+.0f})"
+    pair = versus.pair
+    alone = "–" if pair is None else f"{pair.only_first} / {pair.only_second}"
+    p = "–" if versus.p_holm is None else f"{versus.p_holm:.2g}"
+    return difference, alone, p, versus.verdict
+
+
+def _playing(j: Judged) -> tuple[str, ...]:
+    told = j.told
+
+    def number(value: float | None, form: str) -> str:
+        return "–" if value is None else form.format(value)
+
+    return (
+        j.cell.name,
+        f"{told.dropped}/{told.picked}",
+        number(told.mean_steps, "{:.0f}"),
+        number(j.asks_per_s, "{:.1f}"),
+        number(j.answers_per_s, "{:.0f}"),
+        number(told.mean_jump, "{:.3f}"),
+        number(told.mean_stride, "{:.3f}"),
+        number(told.mean_grip_n, "{:.1f}"),
+    )
+
+
+def _classes(j: Judged) -> str:
+    return ", ".join(f"{n} {name.replace('_', ' ').lower()}" for name, n in j.told.classes.items())
+
+
+def _is_paired(judged: Sequence[Judged]) -> bool:
+    return all(j.versus is None or j.versus.pair is not None for j in judged)
+
+
+def _where(j: Judged) -> Section:
+    """Success over the table, over table and yaw, and over the yaw."""
+    area = j.cell.trial.place.area()
+    told = ", ".join(f"{name} {summary.text}" for name, summary in j.beside.items())
+    drawings = [
+        Drawing(heat.rate_map(j.rows, area), "Solved of tried, by where the object began."),
+        Drawing(heat.yaw_maps(j.rows, area), "The same for four sectors of its yaw."),
+        Drawing(charts.yaw_chart(j.rows)),
+    ]
+    beside = [Note(f"On the same scenes: {told}.")] if told else []
+    parts = [*beside, *(d for d in drawings if d.svg)]
+    return Section(f"Where: {j.cell.name}, {j.told.text}", parts)

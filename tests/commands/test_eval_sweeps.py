@@ -1,0 +1,188 @@
+"""`vibrissa eval` over several settings: the same seeds, verdicts, and a folder to go on with."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from vibrissa import cli
+from vibrissa.bench.outcomes import read_rows
+from vibrissa.commands.eval import HELD_OUT, PICKING
+
+EXPERT = ["--pilot", "expert", "--task", "pick-place", "--seeds", "5"]
+
+
+def told(capsys: pytest.CaptureFixture[str], *words: str) -> dict[str, Any]:
+    assert cli.main(["eval", *words, "--json"]) == 0
+    return json.loads(capsys.readouterr().out)
+
+
+def refused(capsys: pytest.CaptureFixture[str], *words: str) -> str:
+    assert cli.main(["eval", *words]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    return line
+
+
+def test_a_sweep_has_the_checkpoints_own_way_as_its_baseline(
+    debug_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    words = [str(debug_run), "--sweep", "horizon=2,5", "--sweep", "ensemble=off,0.01"]
+    words += ["--episodes", "2", "--device", "cpu", "--out", str(out)]
+    result = told(capsys, *words)
+    names = [cell["cell"] for cell in result["cells"]]
+    assert names == ["horizon=5 (its own)", "horizon=2", "ensemble=0.01"]  # one for all horizons
+    own, two, ensemble = result["cells"]
+    assert own["versus"] is None
+    assert two["versus"]["verdict"] == "not separated"
+    assert (two["versus"]["seeds"], two["episodes"]) == (2, 2)
+    assert own["asks_per_s"] == pytest.approx(30 / 5)
+    assert two["asks_per_s"] == pytest.approx(30 / 2)
+    assert ensemble["asks_per_s"] == pytest.approx(30)
+    assert result["beside"]["expert"]["success"] == 2
+    assert result["beside"]["zero"]["success"] == 0
+    folders = sorted(p.name for p in (out / "cells").iterdir())
+    assert "horizon=2" in folders
+    assert len(folders) == 5
+    page = (out / "report.html").read_text("utf8")
+    assert "asks/s" in page
+    assert "exact McNemar" in page
+    assert json.loads((out / "report.json").read_text())["cells"] == result["cells"]
+
+
+def test_a_cell_of_a_sweep_is_an_evaluation_to_be_had_again(
+    debug_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    words = [str(debug_run), "--sweep", "horizon=2", "--episodes", "2", "--alone"]
+    told(capsys, *words, "--device", "cpu", "--out", str(out))
+    cell = out / "cells" / "horizon=2"
+    again = told(capsys, "--from", str(cell), "--only-seed", str(HELD_OUT + 1))
+    assert (again["pilot"], again["differs"]) == ("policy:horizon=2", {str(HELD_OUT + 1): []})
+
+
+def test_a_sweep_that_was_stopped_goes_on_and_another_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    words = [*EXPERT, "--sweep", "offset=0.1,0.2", "--episodes", "3", "--out", str(out)]
+    whole = told(capsys, *words)
+    rows = out / "cells" / "grip=offset=0.2" / "outcomes.jsonl"
+    kept = rows.read_text().splitlines(keepends=True)
+    other = out / "cells" / "grip=offset=0.1" / "outcomes.jsonl"
+    before = other.read_text()
+    rows.write_text(kept[0] + kept[1][:40])  # as a kill leaves it
+    again = told(capsys, *words)
+    assert [cell["success"] for cell in again["cells"]] == [c["success"] for c in whole["cells"]]
+    assert sorted(r.seed for r in read_rows(rows)) == [5, 6, 7]
+    assert other.read_text() == before
+    line = refused(capsys, *EXPERT, "--sweep", "offset=0.1", "--episodes", "3", "--out", str(out))
+    assert "holds something else" in line
+
+
+def test_a_worse_grip_is_said_to_be_worse(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Jaws that stay open at 0.6 rad carry nothing; six seeds are enough to say so."""
+    words = ["--pilot", "expert", "--task", "lift", "--sweep", "clip=0.6:1.7", "--episodes", "6"]
+    words += ["--out", str(tmp_path / "out")]  # the second call finds all rows there
+    own, loose = told(capsys, *words)["cells"]
+    assert (own["success"], loose["success"]) == (6, 0)
+    versus = loose["versus"]
+    assert (versus["verdict"], versus["only_this"], versus["only_baseline"]) == ("worse", 0, 6)
+    assert versus["p"] == pytest.approx(2 * 0.5**6)
+    assert cli.main(["eval", *words]) == 0
+    out = capsys.readouterr().out
+    assert "as it is" in out
+    assert "-100 %: worse, p 0.031" in out
+
+
+def test_a_checkpoint_is_chosen_on_some_seeds_and_reported_on_others(
+    debug_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    words = [str(debug_run), "--all-checkpoints", "--episodes", "2", "--device", "cpu"]
+    result = told(capsys, *words, "--out", str(out))
+    assert result["picked"] == "000020"  # of two that solved nothing, the one trained longer
+    assert [c["cell"] for c in result["candidates"]] == ["000010", "000020"]
+    assert result["pick_seeds"] == [PICKING, PICKING + 1]
+    assert result["seeds"] == [HELD_OUT, HELD_OUT + 1]
+    reported = read_rows(out / "cells" / "000020" / "outcomes.jsonl")
+    seeds = sorted(r.seed for r in reported)
+    assert seeds == [HELD_OUT, HELD_OUT + 1, PICKING, PICKING + 1]
+    for told_in in (result["sentence"], (out / "report.md").read_text("utf8")):
+        assert f"chosen among 2 on seeds {PICKING} to {PICKING + 1}" in told_in
+        assert f"On seeds {HELD_OUT} to {HELD_OUT + 1}, which had no part in the choice" in told_in
+    line = refused(capsys, *words, "--pick-seeds", str(HELD_OUT + 1))
+    assert "would choose the checkpoint and report it too" in line
+
+
+def test_sites_stand_beside_each_other_with_the_expert(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    words = ["--pilot", "zero", "--task", "pick-place", "--episodes", "2", "--out", str(out)]
+    result = told(capsys, *words, "--sites", "first", "second")
+    assert [cell["cell"] for cell in result["cells"]] == ["first", "second"]
+    assert result["cells"][1]["versus"]["p"] is None  # other scenes: nothing is paired
+    spawns = [
+        read_rows(out / "cells" / site / "outcomes.jsonl")[0].spawn for site in ("first", "second")
+    ]
+    assert spawns[0][1] > 0.18  # type: ignore[index]
+    assert abs(spawns[1][1]) < 0.06  # type: ignore[index]
+    assert "Where: second" in (out / "report.md").read_text("utf8")
+
+
+def test_a_panel_varies_one_factor_at_a_time_and_leaves_out_what_nobody_sees(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    words = [*EXPERT, "--panel", "strong", "--episodes", "2", "--out", str(out)]
+    result = told(capsys, *words)
+    felt = ["friction", "mass", "size", "start", "distractors", "action_latency", "joint_noise"]
+    assert result["cells"][0]["cell"] == "nominal"
+    assert sorted(c["cell"] for c in result["cells"][1:]) == sorted(f"strong:{n}" for n in felt)
+    assert "sees no pictures: camera, fovy, light" in result["notes"][0]
+    (row, _) = read_rows(out / "cells" / "strong_mass" / "outcomes.jsonl")
+    assert list(row.sampled) == ["mass"]
+    (nominal, _) = read_rows(out / "cells" / "nominal" / "outcomes.jsonl")
+    assert row.spawn is not None
+    assert row.spawn[:2] == pytest.approx(nominal.spawn[:2], abs=1e-3)  # type: ignore[index]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--sweep", "speed=1"], "There is: horizon, ensemble, offset, min, clip"),
+        (["--sweep", "offset"], "want a name and its values"),
+        (["--sweep", "offset=off"], "nothing but"),
+        (["--sweep", "offset=1", "--sweep", "offset=2"], "each of them once"),
+        (["--sweep", "horizon=3"], "a scripted pilot has no chunks"),
+        (["--sweep", "offset=1", "--panel", "light"], "one of them at a time"),
+        (["--sites", "first"], "at least two different ones of first, second"),
+        (["--sites", "first", "moon"], "at least two different ones of first, second"),
+        (["--panel", "light", "--randomise", "light"], "Leave --randomise out"),
+        (["--all-checkpoints"], "a scripted pilot has no checkpoints"),
+        (["--sweep", "offset=1", "--video", "films"], "--video with a sweep"),
+    ],
+)
+def test_nonsense_is_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], words: list[str], said: str
+) -> None:
+    assert said in refused(capsys, *EXPERT, *words)
+
+
+def test_a_run_with_one_checkpoint_leaves_nothing_to_choose(
+    debug_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / "run"
+    (run / "checkpoints").mkdir(parents=True)
+    (run / "run.json").write_text("{}")
+    assert "has no checkpoint yet" in refused(capsys, str(run), "--all-checkpoints")
+    (run / "checkpoints" / "000010").symlink_to(debug_run / "checkpoints" / "000010")
+    assert "there is nothing to choose from" in refused(capsys, str(run), "--all-checkpoints")
+    folder = str(debug_run / "checkpoints" / "000010")
+    assert "is no run folder" in refused(capsys, folder, "--all-checkpoints")
