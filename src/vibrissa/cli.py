@@ -26,6 +26,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "teleop": ("vibrissa.commands.teleop", "lead an arm by hand, and record nothing"),
     "train": ("vibrissa.commands.train", "train a recipe on a dataset"),
     "eval": ("vibrissa.commands.eval", "judge a checkpoint, or the expert, zero, random pilot"),
+    "failures": ("vibrissa.commands.failures", "why it failed, and where to record more"),
     "deploy": ("vibrissa.commands.deploy", "let a checkpoint drive an arm: real, twin, simulated"),
     "label": ("vibrissa.commands.label", "say afterwards how a rollout of deploy went"),
     "openloop": ("vibrissa.commands.openloop", "does a policy reproduce the actions of a dataset?"),

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import fisher_exact
 
-from vibrissa.bench.hotspots import LEVEL, Place, compare_place, hotspots, turn_between
+from vibrissa.bench.hotspots import LEVEL, Region, compare_place, hotspots, turn_between
 
 HALF_M, HALF_TURN = 0.04, math.pi
 ANYWHERE = math.inf
@@ -87,7 +87,7 @@ def test_few_episodes_are_no_place() -> None:
 def test_the_p_of_a_place_is_fishers() -> None:
     where = [(0.2 + 0.001 * i, 0.2, 0.0) for i in range(20)]
     failed = [i < 5 for i in range(20)]
-    told = compare_place(Place(0.2, 0.2, 0.0065, 0.0, ANYWHERE), where, failed, HALF_TURN)
+    told = compare_place(Region(0.2, 0.2, 0.0065, 0.0, ANYWHERE), where, failed, HALF_TURN)
     assert (told.failures, told.episodes) == (5, 7)
     assert (told.failures_elsewhere, told.elsewhere) == (0, 13)
     assert told.p_alone == pytest.approx(fisher_exact([[5, 2], [0, 13]])[1])

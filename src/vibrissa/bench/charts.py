@@ -48,7 +48,7 @@ class Frame:
 
 def forest(summaries: Mapping[str, Summary]) -> str:
     """One line a pilot: its rate as a dot, its 95 % interval as a bar, on a scale of 0 to 100 %."""
-    frame = Frame(460, 34 + 40 * len(summaries), (0, 100), (0, 1), left=78, right=78, top=4)
+    frame = Frame(460, 34 + 40 * len(summaries), (0, 100), (0, 1), left=78, right=100, top=4)
     parts = [
         _grid_x(frame, [0, 25, 50, 75, 100], "%"),
     ]
@@ -121,6 +121,26 @@ def phase_bar(seconds: Mapping[str, float]) -> str:
         )
         at += width
     return svg(460, 16, parts, "The share of each phase")
+
+
+def timeline(named: Mapping[str, Sequence[float]], most: float) -> str:
+    """A lane for each failure class, a dot for each tick of it, on a scale of 0 to `most` ticks."""
+    lanes = {name: ticks for name, ticks in named.items() if ticks}
+    if not lanes:
+        return ""
+    frame = Frame(460, 40 + 50 * len(lanes), (0, max(most, 1)), (0, 1), left=8, right=16, top=4)
+    parts = [_grid_x(frame, round_steps((0, max(most, 1))), "")]
+    for i, (name, ticks) in enumerate(lanes.items()):
+        y = 20 + 50 * i
+        parts.append(
+            f'<text class="name" x="0" y="{y}">{escape(name.replace("_", " ").lower())}</text>'
+        )
+        parts += [
+            f'<g><title>tick {t:.0f}</title><circle class="when k-{escape(name)}" '
+            f'cx="{frame.px(t):.1f}" cy="{y + 16}" r="6"/></g>'
+            for t in sorted(ticks)
+        ]
+    return svg(frame.width, frame.height, parts, "At which tick it went wrong")
 
 
 def yaw_chart(rows: Sequence[Row], bins: int = 8) -> str:

@@ -27,7 +27,7 @@ TURNS = (1 / 12, 1 / 6, math.inf)  # of the angle after which the object looks t
 
 
 @dataclass(frozen=True)
-class Place:
+class Region:
     """A disc on the table and a range of yaw about its middle; infinite: anywhere, any yaw."""
 
     x_m: float
@@ -48,16 +48,16 @@ class Hotspot:
     """A place, what happened in it and elsewhere, and how sure one can be that it differs.
 
     p_alone: Fisher's exact test, two-sided, of this place alone. p_searched: how often the worst
-    place of shuffled outcomes is at least as bad.
+    place of shuffled outcomes is at least as bad; None where it was not searched for.
     """
 
-    place: Place
+    place: Region
     failures: int
     episodes: int
     failures_elsewhere: int
     elsewhere: int
     p_alone: float
-    p_searched: float
+    p_searched: float | None = None
 
     @property
     def interval(self) -> Interval:
@@ -65,7 +65,7 @@ class Hotspot:
 
     @property
     def is_finding(self) -> bool:
-        return self.p_searched <= LEVEL
+        return self.p_searched is not None and self.p_searched <= LEVEL
 
 
 def turn_between(
@@ -108,19 +108,19 @@ def hotspots(
 
 
 def compare_place(
-    place: Place,
+    place: Region,
     spawns: Sequence[Spawn],
     failed: Sequence[bool],
     period_rad: float,
-    p_searched: float = 1.0,
+    p_searched: float | None = None,
 ) -> Hotspot:
     """What happened in a place against everywhere else."""
     where, lost = np.array(spawns, np.float64).reshape(-1, 3), np.array(failed, np.bool_)
     inside = place.holds(where, period_rad)
     k, n = int(lost[inside].sum()), int(inside.sum())
     rest, others = int(lost.sum()) - k, len(lost) - n
-    _, p = fisher_exact([[k, n - k], [rest, others - rest]])
-    return Hotspot(place, k, n, rest, others, float(p), p_searched)
+    p = float(np.asarray(fisher_exact([[k, n - k], [rest, others - rest]]))[1])
+    return Hotspot(place, k, n, rest, others, p, p_searched)
 
 
 def _worst(
@@ -148,19 +148,20 @@ def _worst(
 
 def _candidates(
     spawns: NDArray[np.float64], half_m: float, period_rad: float
-) -> tuple[list[Place], NDArray[np.bool_]]:
+) -> tuple[list[Region], NDArray[np.bool_]]:
     """Places about every spawn, and whom each of them holds (R, N); no two of the same.
 
     About failures alone, they would fit these outcomes better than shuffled ones.
     """
     turns = TURNS if math.isfinite(period_rad) else (math.inf,)
-    found: dict[bytes, tuple[Place, NDArray[np.bool_]]] = {}
+    found: dict[bytes, tuple[Region, NDArray[np.bool_]]] = {}
     for x, y, yaw in spawns[:MOST_MIDDLES]:
         for share in RADII:
             for turn in turns:
                 radius_m = share * half_m
                 half = math.inf if math.isinf(turn) else turn * period_rad
-                place = Place(float(x), float(y), radius_m, float(yaw), half)
+                middle = float(turn_between(yaw, 0.0, period_rad))
+                place = Region(float(x), float(y), radius_m, middle, half)
                 inside = place.holds(spawns, period_rad)
                 if LEAST <= inside.sum() <= MOST_SHARE * len(spawns):
                     found.setdefault(inside.tobytes(), (place, inside))

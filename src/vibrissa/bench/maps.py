@@ -41,7 +41,7 @@ def spawn_map(
     points += [(x, y) for x, y, _ in demonstrations]
     if area is not None:
         points += [(area[0] + i * area[2], area[1] + i * area[2]) for i in (-1, 1)]
-    x0, y0, half = _smallest_square(points)
+    x0, y0, half = smallest_square(points)
     half *= 1.06
     # +y points to the left, as for somebody who stands behind the robot.
     frame = Frame(460, 448, (y0 + half, y0 - half), (x0 - half, x0 + half), 54, 14, 8, 48)
@@ -99,7 +99,8 @@ def _ticks_cm(frame: Frame, x0: float, y0: float, half: float) -> str:
     return "".join(parts)
 
 
-def _smallest_square(points: Sequence[Point]) -> Square:
+def smallest_square(points: Sequence[Point]) -> Square:
+    """The square that holds all points."""
     xs, ys = np.array(points).T  # (n,), (n,)
     half = max(float(np.ptp(xs)), float(np.ptp(ys)), 0.02) / 2
     return float(xs.max() + xs.min()) / 2, float(ys.max() + ys.min()) / 2, half

@@ -121,9 +121,9 @@ def write_page(page: Page, folder: Path, told: Mapping[str, Any], name: str = "r
     html = folder / f"{name}.html"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        _replace(folder / f"{name}.json", json.dumps(plain(told), indent=2) + "\n")
-        _replace(folder / f"{name}.md", to_markdown(page))
-        _replace(html, to_html(page))
+        replace_file(folder / f"{name}.json", json.dumps(plain(told), indent=2) + "\n")
+        replace_file(folder / f"{name}.md", to_markdown(page))
+        replace_file(html, to_html(page))
     except OSError as error:
         raise UsageError(f"cannot write the report into {folder}: {error.strerror}.") from error
     return html
@@ -323,7 +323,8 @@ def _escaped(text: str) -> str:
     return re.sub(r"(?<!\w)_|_(?!\w)", r"\\_", one).replace("<", "&lt;")
 
 
-def _replace(path: Path, text: str) -> None:
+def replace_file(path: Path, text: str) -> None:
+    """Write under a temporary name, then rename."""
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         part.write_text(text, encoding="utf-8")

@@ -1,0 +1,117 @@
+"""`vibrissa failures`: from an evaluation's folder to a page, and to a file that record takes."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+from chromium import Browser, check_page
+
+from vibrissa import cli
+from vibrissa.bench.demonstrations import demonstrations_of
+from vibrissa.bench.outcomes import Row, RowFile
+from vibrissa.control.targets import read_targets
+from vibrissa.data.dataset import open_dataset
+
+
+def corner(x: float, y: float) -> bool:
+    return x > 0.23 and y > 0.235
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """What an evaluation left: pick-place fails in one corner, and once by a fault."""
+    file, rng = RowFile(tmp_path / "eval" / "outcomes.jsonl"), np.random.default_rng(0)
+    for seed in range(2_000_000, 2_000_120):
+        x, y = (float(v) for v in rng.uniform(-0.04, 0.04, 2) + (0.217, 0.225))
+        spawn = (x, y, float(rng.uniform(-math.pi, math.pi)))
+        bad = rng.uniform() < (0.9 if corner(x, y) else 0.05)
+        kind, reason = ("NEVER_PICKED_UP", "timeout") if bad else ("SUCCESS", "success")
+        measures = {"moved_tick": 100.0, "touched_tick": 90.0} if bad else {}
+        ticks = 300 if bad else 150
+        file.add(Row(seed, "policy", "pick-place", reason, kind, ticks, spawn, measures))
+        file.add(Row(seed, "expert", "pick-place", "success", "SUCCESS", 150, spawn))
+    file.add(Row(2_000_120, "policy", "pick-place", "fault", "FAULT", 3, detail="NaN"))
+    return tmp_path / "eval"
+
+
+def test_from_failures_to_demonstrations_where_they_are_missing(
+    folder: Path, tmp_path: Path, capsys, chromium: Browser
+) -> None:
+    """The loop that a user makes: record, see where it fails, record there, look again."""
+    out = tmp_path / "set"
+    assert cli.main(["record", "--out", str(out), "--episodes", "6"]) == 0
+    capsys.readouterr()
+    assert cli.main(["failures", str(folder), "--dataset", str(out)]) == 0
+    told = capsys.readouterr().out
+    assert "of 120 episodes of policy failed" in told
+    assert "Record demonstrations here: " in told
+    parts = ["record", "map", "classes", "when", "limits", "class-NEVER_PICKED_UP"]
+    check_page(chromium, folder / "failures.html", parts, tmp_path)
+    page = (folder / "failures.md").read_text(encoding="utf-8")
+    assert f"--targets {folder / 'targets.yaml'} --out {out} --resume" in page
+    assert "1 more episodes broke down" in page
+    assert "--seeds 2000121" in page
+    targets, _ = read_targets(folder / "targets.yaml")
+    wanted = targets[0].count
+    assert corner(targets[0].x_m + 0.008, targets[0].y_m + 0.008)
+    argv = ["record", "--pilot", "expert", "--targets", str(folder / "targets.yaml")]
+    assert cli.main([*argv, "--out", str(out), "--resume"]) == 0
+    dataset = open_dataset(out)
+    assert len(dataset.episodes) == 6 + sum(t.count for t in targets)
+    for demonstration in demonstrations_of(dataset)[6 : 6 + wanted]:
+        x, y, _ = demonstration.spawn
+        away = math.hypot(x - targets[0].x_m, y - targets[0].y_m)
+        assert away <= targets[0].spread_m + 0.001
+    before = json.loads((folder / "failures.json").read_text())["advice"][0]["demonstrations"]
+    capsys.readouterr()
+    assert cli.main(["failures", str(folder), "--dataset", str(out), "--json"]) == 0
+    after = json.loads(capsys.readouterr().out)["advice"][0]["demonstrations"]
+    assert after >= before + wanted
+
+
+def test_without_dataset_and_checkpoint_the_rows_alone_tell(folder: Path, capsys) -> None:
+    assert cli.main(["failures", str(folder), "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told == json.loads((folder / "failures.json").read_text())
+    assert told["demonstrations"] is None
+    assert told["faults"] == 1
+    assert told["advice"][0]["is_finding"]
+    assert told["advice"][0]["target"]["count"] == 10
+
+
+def test_no_failures_are_no_targets(tmp_path: Path, capsys) -> None:
+    argv = ["eval", "--pilot", "expert", "--task", "lift", "--episodes", "3"]
+    assert cli.main([*argv, "--out", str(tmp_path / "out")]) == 0
+    (tmp_path / "out" / "targets.yaml").write_text("of an earlier call")
+    assert cli.main(["failures", str(tmp_path / "out")]) == 0
+    assert "0 of 3 episodes of expert failed" in capsys.readouterr().out
+    assert not (tmp_path / "out" / "targets.yaml").exists()
+
+
+def test_a_judged_pilot_leaves_the_ticks_of_its_failures(tmp_path: Path, capsys) -> None:
+    argv = ["eval", "--pilot", "zero", "--task", "lift", "--episodes", "8"]
+    assert cli.main([*argv, "--out", str(tmp_path / "out")]) == 0
+    capsys.readouterr()
+    assert cli.main(["failures", str(tmp_path / "out"), "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["phases"] == {"never touched": 8}
+    assert told["advice"] == []  # everything fails everywhere
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["nowhere"], "nowhere holds no outcomes.jsonl"),
+        (["{folder}", "--pilot", "ghost"], "no episodes of 'ghost'"),
+        (["{folder}", "--dataset", "nowhere"], "nowhere"),
+        (["{folder}", "--films", "-1"], "at least 0"),
+    ],
+)
+def test_bad_input_is_one_line(folder: Path, capsys, words: list[str], told: str) -> None:
+    assert cli.main(["failures", *(w.format(folder=folder) for w in words)]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert told in line
