@@ -53,11 +53,10 @@ class Logbook:
         """Keep a rollout's row, then what all of them come to. Raises UsageError: a full disk."""
         try:
             self._file.add(row)
-        except OSError as error:
+        except UsageError as error:
             self.rows.append(row)  # for whoever tells what they come to
             raise UsageError(
-                f"cannot write {self._file.path}: {error.strerror}. With the last one, which is "
-                f"not in it, the rollouts come to {told_of(self.rows)}."
+                f"{error} With the last one, which is not in it: {so_far(self.rows)}."
             ) from error
         self.write_report()
 

@@ -204,10 +204,18 @@ class RowFile:
             fresh.replace(path)
 
     def add(self, row: Row) -> None:
-        with self.path.open("a", encoding="utf-8") as file:
-            file.write(row.to_json() + "\n")
-            file.flush()
-            os.fsync(file.fileno())
+        """Raises UsageError where the disk refuses; the rows before it are kept."""
+        try:
+            with self.path.open("a", encoding="utf-8") as file:
+                file.write(row.to_json() + "\n")
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            won = sum(r.success for r in self.rows)
+            raise UsageError(
+                f"cannot write {self.path}: {error.strerror}. The {len(self.rows)} rows before it "
+                f"are kept, {won} of them successes."
+            ) from error
         self.rows.append(row)
 
     def of(self, pilot: str) -> list[Row]:
