@@ -304,7 +304,7 @@ def _class(name: str, rows: Sequence[Row], failing: Failing, told: Told) -> Sect
     note = f"And {more} more in outcomes.jsonl." if more else ""
     parts: list[Part] = [Table(columns, shown, note)]
     if told.again:
-        parts.append(Note(told.again.format(seed=rows[0].seed), "code"))
+        parts.append(Note(told.again.replace("{seed}", str(rows[0].seed)), "code"))
     parts += told.films.get(name, ())
     return Section(f"{words(name).capitalize()}: {len(rows)}", parts, anchor=f"class-{name}")
 

@@ -248,7 +248,7 @@ def _failures(report: Report) -> Section:
         parts.append(failure_table(failed))
         if report.again:
             parts.append(Note("One of them once more, from its seed, with a film of it:"))
-            parts.append(Note(report.again.format(seed=failed[0].seed), "code"))
+            parts.append(Note(report.again.replace("{seed}", str(failed[0].seed)), "code"))
     return Section("Failures to look at", parts, anchor="failures")
 
 

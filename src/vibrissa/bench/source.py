@@ -10,6 +10,7 @@ from typing import Any
 
 from vibrissa.bench.evaluate import Setup
 from vibrissa.bench.setups import SLOTS, Place, learnt, place_for
+from vibrissa.bench.trials import TRIAL, Trial, read_trial
 from vibrissa.core.errors import UsageError
 from vibrissa.data.dataset import Dataset, open_dataset
 from vibrissa.learn.run import MANIFEST
@@ -26,12 +27,15 @@ class Source:
     checkpoint: Path | None = None
     dataset: Dataset | None = None
     again: str = ""
+    trial: Trial | None = None
 
     def setup(self, device: str) -> Setup | None:
         """Who was judged, ready to try again; None where it is not known.
 
         Raises a VibrissaError where it cannot be had any more.
         """
+        if self.trial is not None:
+            return self.trial.setup(self.trial.load())
         if self.place is None or self.checkpoint is None:
             return None
         from vibrissa.learn.policy import load_policy
@@ -46,15 +50,26 @@ def source_of(folder: Path, task: str, dataset: Path | None = None) -> Source:
 
     Raises DatasetError where a `dataset` that was named cannot be read.
     """
+    if (folder / TRIAL).is_file():
+        trial, _ = read_trial(folder)
+        words = shlex.join(["vibrissa", "eval", "--from", str(folder)])
+        again = f"{words} --only-seed {{seed}} --video films"
+        found = _dataset(dataset, trial.checkpoint)
+        return Source(trial.place, trial.checkpoint, found, again, trial)
     place = place_for(None, task=task) if task in task_names() else None
     checkpoint, again = None, ""
     if (folder / DEMO).is_file():
         settings = _read(folder / DEMO)["settings"]
         checkpoint = folder / "run"
         place = place_for(None, task=settings["task"], randomise=settings["randomise"])
-        words = ["vibrissa", "eval", str(checkpoint), "--only-seed", "SEED", "--video", "again"]
-        again = shlex.join(words).replace("SEED", "{seed}")
+        again = demo_again(folder, settings["task"], settings["randomise"])
     return Source(place, checkpoint, _dataset(dataset, checkpoint), again)
+
+
+def demo_again(folder: Path, task: str, randomise: str) -> str:
+    """The command that plays one episode of a demo again, with {seed} in it."""
+    words = ["vibrissa", "eval", str(folder / "run"), "--task", task, "--randomise", randomise]
+    return f"{shlex.join(words)} --alone --only-seed {{seed}} --video films"
 
 
 def _dataset(named: Path | None, checkpoint: Path | None) -> Dataset | None:

@@ -60,6 +60,7 @@ def duration(seconds: float) -> str:
 
 def _measures(summary: Summary) -> dict[str, str]:
     return {
+        "without a drop": f"{summary.clean}/{summary.episodes}",
         "picked up": f"{summary.picked}/{summary.episodes}",
         "dropped, of the lifted": f"{summary.dropped}/{summary.picked}",
         "ticks, all": _told(summary.mean_steps, "{:.0f}"),
@@ -67,6 +68,7 @@ def _measures(summary: Summary) -> dict[str, str]:
         "highest point, mean": _told(summary.mean_max_height_m, "{:.1f} cm", 100),
         "grip, weaker pad": _told(summary.mean_grip_n, "{:.0f} N"),
         "slip in the grip": _told(summary.mean_slip_m, "{:.1f} mm", 1000),
+        "turn in the grip": _told(summary.mean_slip_rad, "{:.1f}°", math.degrees(1)),
         "held by both pads": _told(summary.both_pads_share, "{:.0f} %", 100),
         "a tick's move where a chunk begins": _told(summary.mean_jump, "{:.3f} rad"),
         "a tick's move elsewhere": _told(summary.mean_stride, "{:.3f} rad"),

@@ -12,7 +12,7 @@ import shlex
 import shutil
 import sys
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -87,6 +87,7 @@ def _all_phases(cfg: Config, recipe: Recipe, ledger: Ledger) -> None:
     """Every phase that is not done yet, up to the report."""
     from vibrissa.bench.page import compose, film
     from vibrissa.bench.report import write
+    from vibrissa.bench.source import demo_again
 
     _record(cfg, ledger)
     checkpoint = _train(cfg, recipe, ledger)
@@ -104,7 +105,8 @@ def _all_phases(cfg: Config, recipe: Recipe, ledger: Ledger) -> None:
         command=_command(cfg),
     )
     with ledger.phase("report"):
-        write(page, cfg.out)
+        again = demo_again(cfg.out, cfg.task, cfg.randomise)
+        write(replace(page, again=again), cfg.out)
 
 
 def _record(cfg: Config, ledger: Ledger) -> None:

@@ -152,8 +152,8 @@ def _films(cfg: Config, source: Source, failing: Failing) -> tuple[dict[str, lis
 def _spread(rows: Sequence[Row], most: int) -> list[Row]:
     """A few of the rows, from the shortest to the longest."""
     ordered = sorted(rows, key=lambda row: (row.ticks, row.seed))
-    step = max(1, (len(ordered) + most - 1) // most)
-    return ordered[step // 2 :: step][:most]
+    many = min(most, len(ordered))
+    return [ordered[(2 * k + 1) * len(ordered) // (2 * many)] for k in range(many)]
 
 
 def _write_targets(cfg: Config, failing: Failing) -> Path | None:
