@@ -38,7 +38,7 @@ def test_a_sweep_has_the_checkpoints_own_way_as_its_baseline(
     own, two, ensemble = result["cells"]
     assert own["versus"] is None
     assert two["versus"]["verdict"] == "not separated"
-    assert (two["versus"]["seeds"], two["episodes"]) == (2, 2)
+    assert (two["versus"]["pairs"]["neither"], two["episodes"]) == (2, 2)
     assert own["asks_per_s"] == pytest.approx(30 / 5)
     assert two["asks_per_s"] == pytest.approx(30 / 2)
     assert ensemble["asks_per_s"] == pytest.approx(30)
@@ -92,7 +92,7 @@ def test_a_worse_grip_is_said_to_be_worse(
     own, loose = told(capsys, *words)["cells"]
     assert (own["success"], loose["success"]) == (6, 0)
     versus = loose["versus"]
-    assert (versus["verdict"], versus["only_this"], versus["only_baseline"]) == ("worse", 0, 6)
+    assert (versus["verdict"], versus["pairs"]["only_second"]) == ("worse", 6)
     assert versus["p"] == pytest.approx(2 * 0.5**6)
     assert cli.main(["eval", *words]) == 0
     out = capsys.readouterr().out
@@ -127,7 +127,7 @@ def test_sites_stand_beside_each_other_with_the_expert(
     words = ["--pilot", "zero", "--task", "pick-place", "--episodes", "2", "--out", str(out)]
     result = told(capsys, *words, "--sites", "first", "second")
     assert [cell["cell"] for cell in result["cells"]] == ["first", "second"]
-    assert result["cells"][1]["versus"]["p"] is None  # other scenes: nothing is paired
+    assert result["cells"][1]["versus"]["pairs"] is None  # other scenes: nothing is paired
     spawns = [
         read_rows(out / "cells" / site / "outcomes.jsonl")[0].spawn for site in ("first", "second")
     ]

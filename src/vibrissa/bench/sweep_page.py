@@ -15,15 +15,25 @@ from vibrissa.bench.pages import Drawing, Note, Page, Section, Table
 from vibrissa.bench.picking import Picked
 from vibrissa.bench.sweeps import Judged, Versus
 
-COLUMNS = ("setting", "solved", "difference", "only this / only baseline", "p (Holm)", "verdict")
+COLUMNS = (
+    "setting",
+    "solved",
+    "difference",
+    "only this / only that",
+    "p (Holm)",
+    "verdict",
+    "seen",
+)
 MORE = ("setting", "dropped", "ticks", "asks/s", "answers/s", "jump rad", "stride rad", "grip N")
 PAIRED = (
-    "Every setting had the same seeds. The verdict is the exact McNemar test at 5 %, corrected for "
-    "the number of settings (Holm); the interval of a difference takes no account of pairs."
+    "Against the baseline on the same seeds: exact McNemar at 5 %, corrected for the number of "
+    "settings (Holm). Behind a difference its 95 % interval (Newcombe, paired). seen: the smallest "
+    "difference that these seeds would have shown four times in five."
 )
 UNPAIRED = (
-    "Each site has scenes of its own, so nothing is paired: a verdict is the interval of the "
-    "difference (Newcombe)."
+    "Each site has scenes of its own, so nothing is paired: Barnard at 5 %, corrected for their "
+    "number (Holm); intervals of the differences by Newcombe. seen: the smallest difference that "
+    "would have been found four times in five."
 )
 
 
@@ -128,21 +138,21 @@ def lines(judged: Sequence[Judged], beside: Mapping[str, Summary]) -> list[str]:
         asked = f"{j.asks_per_s:.1f} asks/s" if j.asks_per_s is not None else ""
         verdict = "baseline"
         if j.versus is not None:
-            p = "" if j.versus.p_holm is None else f", p {j.versus.p_holm:.2g}"
-            verdict = f"{100 * j.versus.difference:+.0f} %: {j.versus.verdict}{p}"
+            verdict = f"{100 * j.versus.difference:+.0f} %: {j.versus.verdict}"
+            verdict += f", p {j.versus.p_holm:.2g}"
         text.append(f"{j.cell.name:<{wide}}  {j.told.text:<22} {verdict:<34} {asked}".rstrip())
     return text + [f"{name:<{wide}}  {told.text}" for name, told in beside.items()]
 
 
-def _versus(versus: Versus | None) -> tuple[str, str, str, str]:
+def _versus(versus: Versus | None) -> tuple[str, ...]:
     if versus is None:
-        return "", "", "", "baseline"
+        return "", "", "", "baseline", ""
     low, high = (100 * v for v in versus.interval)
     difference = f"{100 * versus.difference:+.0f} % ({low:+.0f} to {high:+.0f})"
-    pair = versus.pair
-    alone = "–" if pair is None else f"{pair.only_first} / {pair.only_second}"
-    p = "–" if versus.p_holm is None else f"{versus.p_holm:.2g}"
-    return difference, alone, p, versus.verdict
+    pairs = versus.pairs
+    alone = "–" if pairs is None else f"{pairs.only_first} / {pairs.only_second}"
+    seen = "–" if versus.seen is None else f"{100 * versus.seen:.0f} %"
+    return difference, alone, f"{versus.p_holm:.2g}", versus.verdict, seen
 
 
 def _playing(j: Judged) -> tuple[str, ...]:
@@ -168,7 +178,7 @@ def _classes(j: Judged) -> str:
 
 
 def _is_paired(judged: Sequence[Judged]) -> bool:
-    return all(j.versus is None or j.versus.pair is not None for j in judged)
+    return all(j.versus is None or j.versus.pairs is not None for j in judged)
 
 
 def _where(j: Judged) -> Section:

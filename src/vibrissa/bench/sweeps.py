@@ -5,16 +5,26 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from vibrissa.bench.judge import judge
 from vibrissa.bench.options import KEYS, PilotOptions
-from vibrissa.bench.outcomes import Paired, Row, RowFile, Summary, compare_paired, summarise
+from vibrissa.bench.outcomes import Row, RowFile, Summary, summarise
 from vibrissa.bench.trials import SetupOf, Trial, open_rows
 from vibrissa.core.errors import UsageError
-from vibrissa.core.stats import Interval, newcombe
+from vibrissa.core.letters import holm
+from vibrissa.core.power import seen_apart, seen_by_mcnemar
+from vibrissa.core.stats import (
+    Interval,
+    Pairs,
+    barnard,
+    correlation,
+    mcnemar,
+    newcombe,
+    newcombe_paired,
+)
 from vibrissa.show.progress import progress
 
 CELLS = "cells"
@@ -37,27 +47,31 @@ class Cell:
 
 @dataclass(frozen=True)
 class Versus:
-    """A cell against the baseline. pair: on common seeds, None where scenes differ.
+    """A cell against the baseline. pairs: on common seeds; None where their scenes differ.
 
-    p: exact McNemar, or where the scenes differ of no test; p_holm: over all cells of the sweep.
-    difference: of the rates, with its interval (Newcombe's, which takes no account of pairs and
-    so is wide rather than narrow).
+    p: exact McNemar of pairs, Barnard of separate scenes; p_holm: with the number of cells taken
+    into account. difference: of the rates, with its 95 % interval (Newcombe, paired or not).
+    seen: the smallest difference that would have been found four times in five; None for none.
     """
 
     difference: float
     interval: Interval
-    pair: Paired | None = None
-    p_holm: float | None = None
+    p: float
+    p_holm: float
+    seen: float | None = None
+    pairs: Pairs | None = None
 
     @property
     def verdict(self) -> Verdict:
-        if self.p_holm is None:
-            apart = self.interval[0] > 0 or self.interval[1] < 0
-        else:
-            apart = self.p_holm <= LEVEL
-        if not apart:
+        if self.p_holm > LEVEL:
             return "not separated"
         return "better" if self.difference > 0 else "worse"
+
+    def to_dict(self) -> dict[str, Any]:
+        told = {"verdict": self.verdict, **asdict(self), "interval": list(self.interval)}
+        if self.pairs is not None:
+            told["correlation"] = correlation(self.pairs)
+        return told
 
 
 @dataclass(frozen=True)
@@ -92,23 +106,7 @@ class Judged:
         }
         if self.beside:
             told["beside"] = {name: summary.to_dict() for name, summary in self.beside.items()}
-        if self.versus is None:
-            return {**told, "versus": None}
-        versus = self.versus
-        pair = versus.pair
-        return {
-            **told,
-            "versus": {
-                "verdict": versus.verdict,
-                "difference": versus.difference,
-                "interval": list(versus.interval),
-                "p_holm": versus.p_holm,
-                "p": None if pair is None else pair.p,
-                "only_this": None if pair is None else pair.only_first,
-                "only_baseline": None if pair is None else pair.only_second,
-                "seeds": None if pair is None else pair.seeds,
-            },
-        }
+        return {**told, "versus": None if self.versus is None else self.versus.to_dict()}
 
 
 def cells_of(trial: Trial, axes: Sequence[str], *, own_horizon: int | None) -> list[Cell]:
@@ -190,44 +188,38 @@ class _Watched:
 
 
 def verdicts(
-    cells: Sequence[Cell],
-    judged: Sequence[Sequence[Row]],
-    *,
-    paired: bool = True,
-    baseline: int = 0,
+    cells: Sequence[Cell], judged: Sequence[Sequence[Row]], *, paired: bool = True
 ) -> list[Judged]:
-    """What became of every cell, each but the baseline compared with it.
+    """What became of every cell, each compared with the first one, the baseline.
 
-    paired: whether a seed is the same scene in every cell. Then the exact McNemar test decides,
-    with Holm's correction over the cells; otherwise the interval of the difference does.
+    paired: whether a seed is the same scene in every cell. Whatever is concluded is corrected for
+    the number of cells (Holm).
     """
-    base = judged[baseline]
-    pairs = [
-        compare_paired(rows, base) if paired and i != baseline else None
-        for i, rows in enumerate(judged)
+    compared = [_versus(rows, judged[0], paired, len(cells) - 1) for rows in judged[1:]]
+    corrected = holm([versus.p for versus in compared])
+    told = [replace(v, p_holm=p) for v, p in zip(compared, corrected, strict=True)]
+    return [
+        Judged(cell, rows, summarise(rows), versus)
+        for cell, rows, versus in zip(cells, judged, [None, *told], strict=True)
     ]
-    corrected = holm([pair.p if pair else None for pair in pairs])
-    out = []
-    for i, (cell, rows) in enumerate(zip(cells, judged, strict=True)):
-        mine, other = summarise(rows), summarise(base)
-        versus = None
-        if i != baseline:
-            difference = (mine.rate or 0.0) - (other.rate or 0.0)
-            span = newcombe(mine.success, mine.episodes, other.success, other.episodes)
-            versus = Versus(difference, span, pairs[i], corrected[i])
-        out.append(Judged(cell, rows, mine, versus))
-    return out
 
 
-def holm(ps: Sequence[float | None]) -> list[float | None]:
-    """Several p, each corrected for there being several (Holm 1979); None stays None."""
-    known = sorted((p, i) for i, p in enumerate(ps) if p is not None)
-    corrected: list[float | None] = [None] * len(ps)
-    least = 0.0
-    for rank, (p, i) in enumerate(known):
-        least = max(least, min(1.0, (len(known) - rank) * p))
-        corrected[i] = least
-    return corrected
+def _versus(rows: Sequence[Row], base: Sequence[Row], paired: bool, cells: int) -> Versus:
+    """One of `cells` cells against the baseline, p not yet corrected."""
+    strict = 1 - LEVEL / cells  # what Holm asks of the smallest p
+    if paired:
+        other = {row.seed: row.success for row in base}
+        ends = [(row.success, other[row.seed]) for row in rows if row.seed in other]
+        pairs = Pairs.of(ends)
+        p = mcnemar(pairs.only_first, pairs.only_second)
+        differing = pairs.discordant / pairs.seeds if pairs.seeds else 0.0
+        seen = seen_by_mcnemar(pairs.seeds, differing, level=strict)
+        return Versus(pairs.difference, newcombe_paired(pairs), p, p, seen, pairs)
+    k, n = sum(row.success for row in rows), len(rows)
+    k0, n0 = sum(row.success for row in base), len(base)
+    p = barnard(k, n, k0, n0)
+    span = newcombe(k, n, k0, n0)
+    return Versus(k / n - k0 / n0, span, p, p, seen_apart(n, n0, k0 / n0, level=strict))
 
 
 def _axis(text: str) -> tuple[str, list[str]]:
