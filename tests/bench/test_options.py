@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vibrissa.bench.options import PilotOptions, named
+from vibrissa.bench.options import PilotOptions, grip_of, named
 from vibrissa.control.grip import GripChange
 from vibrissa.core.errors import UsageError
 
@@ -79,3 +79,10 @@ def test_nonsense_is_one_line(text: str, told: str) -> None:
         PilotOptions.parse(text)
     assert told in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_a_grip_alone() -> None:
+    assert grip_of("") == GripChange()
+    assert grip_of("grip=min=0.02") == GripChange(squeeze_rad=0.02)
+    with pytest.raises(UsageError, match="offset=, min= and clip= only"):
+        grip_of("min=0.02,horizon=3")

@@ -116,6 +116,20 @@ def test_an_ensemble_asks_at_every_tick(
     assert row.inferences == row.ticks == 15
 
 
+def test_another_grip_is_sent_and_stands_in_the_folder(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["--fast", "--seconds", "0.5", "--rollouts", "1", "--grip", "clip=0.7:0.8"]
+    out = tmp_path / "out"
+    told(capsys, str(run), *SIMULATED, *words, "--out", str(out))
+    (row,) = read_rows(out / "outcomes.jsonl")
+    assert 0.7 <= row.action_high[-1] <= 0.8
+    assert json.loads((out / "deployment.json").read_text())["grip"] == "clip=0.7:0.8"
+    more = ["--fast", "--seconds", "0.5", "--rollouts", "2", "--out", str(out)]
+    assert cli.main(["deploy", str(run), *SIMULATED, *more]) == 1
+    assert "grip clip=0.7:0.8, now None" in capsys.readouterr().err
+
+
 def test_the_twin_is_driven_judged_by_a_file_and_left_without_torque(
     run: Path, rig: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -203,6 +217,7 @@ def test_a_disconnect_in_mid_episode_leaves_a_film_that_plays_and_the_results_so
         ([*SIMULATED, "--seconds", "inf"], "a number of seconds"),
         ([*SIMULATED, "--reset-seconds", "-1"], "a number of seconds"),
         ([*SIMULATED, "--ensemble", "nan"], "from 0 (all alike)"),
+        ([*SIMULATED, "--grip", "clip=1:0"], "the lower target first"),
         ([*SIMULATED, "--horizon", "0"], "chunks have 1 to"),
         ([*SIMULATED, "--microphone", "default"], "sound goes with films"),
         ([*SIMULATED, "--film", "wrist"], "say --video"),

@@ -110,6 +110,14 @@ def named(text: str) -> tuple[str, PilotOptions]:
     return path, PilotOptions.parse(rest[0] if rest else "")
 
 
+def grip_of(text: str) -> GripChange:
+    """A grip alone: `offset=-0.05,min=0.02`. Raises UsageError."""
+    options = PilotOptions.parse(text)
+    if options != PilotOptions(grip=options.grip):
+        raise UsageError(f"grip {text}: offset=, min= and clip= only.")
+    return options.grip
+
+
 def _changed(options: PilotOptions, key: str, value: str) -> PilotOptions:
     off = value == "off"
     grip = options.grip

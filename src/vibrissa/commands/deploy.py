@@ -53,6 +53,8 @@ class Config:
     """How many actions of each chunk are executed; the checkpoint's own number by default."""
     ensemble: float | None = None
     """Ask at every tick and weigh all chunks by exp(-this × n), the oldest n = 0; such as 0.01."""
+    grip: str = ""
+    """Another grip, as in vibrissa eval: offset=-0.05,min=0.02,clip=0.1:1.2, or some of them."""
     home: Literal["direct", "staged", "none"] = "direct"
     """How a real arm goes to its start pose: straight, through the middle of its joints, not."""
     reset_seconds: float | None = None
@@ -128,6 +130,8 @@ def run(cfg: Config) -> int:
 
 def _check(cfg: Config) -> None:
     """What can be said before anything is loaded."""
+    from vibrissa.bench.options import grip_of
+
     if cfg.config is None and not cfg.arm:
         raise UsageError(
             "say which arm: --config rig.yaml for a real one or the twin (see vibrissa setup, "
@@ -140,6 +144,7 @@ def _check(cfg: Config) -> None:
             raise UsageError(f"--{name} {given:g}: a number of seconds up to {LONGEST_S:g}.")
     if cfg.ensemble is not None and not 0 <= cfg.ensemble <= MOST_DECAY:
         raise UsageError(f"--ensemble {cfg.ensemble:g}: from 0 (all alike) to {MOST_DECAY:g}.")
+    grip_of(cfg.grip)
     if cfg.microphone and not cfg.video:
         raise UsageError("--microphone without --video: sound goes with films.")
     if cfg.against is None and (cfg.reveal or cfg.order_seed is not None):

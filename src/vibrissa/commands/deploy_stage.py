@@ -20,10 +20,9 @@ if TYPE_CHECKING:
     from vibrissa.bench.verdicts import Judge, Watched
     from vibrissa.commands.deploy import Config
     from vibrissa.control.keys import Keys
-    from vibrissa.control.pilots import ChunkPlayer
     from vibrissa.core.contract import Contract
     from vibrissa.core.episode import Observation
-    from vibrissa.core.protocols import Arm, Observer, Task
+    from vibrissa.core.protocols import Arm, Observer, Pilot, Task
     from vibrissa.data.recorder import Recorder
     from vibrissa.learn.policy import CheckpointPolicy
     from vibrissa.real.arm import RealArm
@@ -131,6 +130,7 @@ def _looked_through(camera: str, wanted: Contract) -> bool:
 
 def make_book(cfg: Config, policies: Sequence[CheckpointPolicy], desk: Desk) -> Logbook:
     from vibrissa.bench.logbook import Logbook
+    from vibrissa.bench.options import grip_of
     from vibrissa.learn.run import pretrained_folder
 
     policy = policies[0]
@@ -141,6 +141,7 @@ def make_book(cfg: Config, policies: Sequence[CheckpointPolicy], desk: Desk) -> 
         "instruction": policy.contract.instruction,
         "horizon": cfg.horizon or policy.horizon,
         "ensemble": cfg.ensemble,
+        "grip": str(grip_of(cfg.grip)) or None,
         "seeds": cfg.seeds if desk.task else None,
     }
     if cfg.against is not None:
@@ -251,7 +252,7 @@ def make_stages(
     first = Stage(
         desk.arm,
         policies[0],
-        _pilot(cfg, policies[0], looks[0]),
+        _pilot(cfg, policies[0], desk.arm.contract, looks[0]),
         _task(cfg, policies[0], desk, keys),
         keys,
         clock=None if cfg.fast else WallClock(rate_hz),
@@ -266,7 +267,7 @@ def make_stages(
         replace(
             first,
             policy=policy,
-            pilot=_pilot(cfg, policy, look),
+            pilot=_pilot(cfg, policy, desk.arm.contract, look),
             task=_task(cfg, policy, desk, keys),
         )
         for policy, look in zip(policies[1:], looks[1:], strict=True)
@@ -292,9 +293,11 @@ def _task(cfg: Config, policy: CheckpointPolicy, desk: Desk, keys: Keys) -> Watc
     )
 
 
-def _pilot(cfg: Config, policy: CheckpointPolicy, look: FirstLook) -> ChunkPlayer:
+def _pilot(cfg: Config, policy: CheckpointPolicy, arm: Contract, look: FirstLook) -> Pilot:
     """Who plays the chunks, and asks early enough for the next one."""
     from vibrissa.bench.first_look import executed, lead_ticks
+    from vibrissa.bench.options import grip_of
+    from vibrissa.control.grip import OtherGrip
     from vibrissa.control.pilots import ChunkPlayer
 
     horizon, most = cfg.horizon if cfg.horizon is not None else policy.horizon, policy.chunk
@@ -304,13 +307,15 @@ def _pilot(cfg: Config, policy: CheckpointPolicy, look: FirstLook) -> ChunkPlaye
     if not cfg.fast and cfg.ensemble is None:
         lead = lead_ticks(look.slowest_s, policy.contract.rate_hz)
         kept = executed(horizon, most, lead, policy.contract.rate_hz)
-    return ChunkPlayer(
+    player = ChunkPlayer(
         kept,
         history=policy.history,
         cameras=policy.contract.camera_names,
         lead=lead,
         ensemble=cfg.ensemble,
     )
+    change = grip_of(cfg.grip)
+    return OtherGrip(player, change, arm) if change.is_on else player
 
 
 def _home(cfg: Config, arm: RealArm | None, say: Say) -> Callable[[], str] | None:

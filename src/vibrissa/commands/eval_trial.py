@@ -78,12 +78,9 @@ def trial_of(cfg: Config) -> tuple[Trial, CheckpointPolicy | None]:
 
 def options_of(cfg: Config) -> PilotOptions:
     """How the policy is played. Raises UsageError."""
-    from vibrissa.bench.options import PilotOptions
+    from vibrissa.bench.options import PilotOptions, grip_of
 
-    grip = PilotOptions.parse(cfg.grip)
-    if grip.horizon is not None or grip.ensemble is not None:
-        raise UsageError(f"--grip {cfg.grip}: offset=, min= and clip= only.")
-    return PilotOptions(cfg.horizon, cfg.ensemble, grip.grip)
+    return PilotOptions(cfg.horizon, cfg.ensemble, grip_of(cfg.grip))
 
 
 def earlier(cfg: Config) -> tuple[Trial, dict[int, Row]]:
