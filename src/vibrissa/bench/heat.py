@@ -16,6 +16,7 @@ from vibrissa.bench.outcomes import Row, Summary
 from vibrissa.core.stats import rate_text
 
 FAINT = 0.12  # the ink of a square in which nothing was solved
+BESIDE_BAR = 20  # so many letters of a name fit to the left of its bar
 SETTLED_M = 1e-3  # an object may move so far before its first tick
 
 
@@ -89,9 +90,11 @@ def yaw_maps(rows: Sequence[Row], area: Square, *, side: int = 3, yaws: int = 4)
 
 
 def ladder(summaries: Mapping[str, Summary], *, main: str = "") -> str:
-    """A rate a line with its 95 % interval, on a scale of 0 to 100 %; names may be long."""
-    high = 34 + 26 * len(summaries)
-    frame = Frame(460, high, (0, 100), (0, 1), 168, 62, 4, 28)
+    """A rate a line with its 95 % interval, on a scale of 0 to 100 %; long names stand above."""
+    above = max(map(len, summaries), default=0) > BESIDE_BAR
+    step = 46 if above else 28
+    high = 34 + step * len(summaries)
+    frame = Frame(460, high, (0, 100), (0, 1), 12 if above else 168, 62, 4, 28)
     bottom = high - frame.bottom
     parts = []
     for value in (0, 50, 100):
@@ -99,11 +102,11 @@ def ladder(summaries: Mapping[str, Summary], *, main: str = "") -> str:
         parts.append(f'<line class="grid" x1="{x:.1f}" x2="{x:.1f}" y1="4" y2="{bottom}"/>')
         parts.append(tick_text(x, bottom + 17, f"{value} %"))
     for i, (name, told) in enumerate(summaries.items()):
-        y = 18 + 26 * i
+        y = (36 if above else 18) + step * i
         low, top = (100 * v for v in told.interval)
         kind = "main" if name == main else "beside"
         parts += [
-            f'<text class="name" x="0" y="{y + 5}">{escape(name)}</text>',
+            f'<text class="name" x="0" y="{y - 14 if above else y + 5}">{escape(name)}</text>',
             f'<line class="bar {kind}" x1="{frame.px(low):.1f}" x2="{frame.px(top):.1f}" '
             f'y1="{y}" y2="{y}"/>',
             f'<circle class="dot {kind}" cx="{frame.px(100 * (told.rate or 0.0)):.1f}" cy="{y}" '

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from vibrissa.bench import charts
+from vibrissa.bench import charts, heat
 from vibrissa.bench.maps import spawn_map
 from vibrissa.bench.outcomes import Row, Summary, compare_paired, count_classes, summarise
 from vibrissa.bench.pages import (
@@ -137,6 +137,7 @@ def to_page(report: Report) -> Page:
             else "",
             anchor="map",
         ),
+        _rates(report),
         Section(
             "At which angle",
             [Drawing(yaw)],
@@ -267,6 +268,16 @@ def _films(report: Report) -> Section:
     ]
     intro = "One episode of each way of ending, played again from its seed."
     return Section("See it happen", films, intro, anchor="films")
+
+
+def _rates(report: Report) -> Section:
+    """Rates over the table, and over the table for each sector of the yaw."""
+    area = report.area
+    if area is None or len(report.rows) < ENOUGH:
+        return Section("", [])
+    drawn = [Drawing(heat.rate_map(report.rows, area)), Drawing(heat.yaw_maps(report.rows, area))]
+    told = "Solved of tried in each square of the spawn area; below, for four sectors of the yaw."
+    return Section("Rates over the table", drawn, told, anchor="rates")
 
 
 def _curve(report: Report) -> Section:

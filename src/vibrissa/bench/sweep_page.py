@@ -192,4 +192,5 @@ def _where(j: Judged) -> Section:
     ]
     beside = [Note(f"On the same scenes: {told}.")] if told else []
     parts = [*beside, *(d for d in drawings if d.svg)]
-    return Section(f"Where: {j.cell.name}, {j.told.text}", parts)
+    name = j.cell.name.replace(",", ", ")  # a title breaks at blanks alone
+    return Section(f"Where: {name}, {j.told.text}", parts)
