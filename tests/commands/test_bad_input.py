@@ -152,6 +152,25 @@ def test_a_checkpoint_that_is_broken_is_one_line(
 
 
 @pytest.mark.parametrize("command", COMMANDS)
+def test_inputs_beyond_what_it_was_trained_on_are_warnings_here_and_in_the_report(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    from safetensors.numpy import load_file, save_file
+
+    stored = load_file(model / STATE)
+    stored["observation.state.mean"][0] = 400.0
+    save_file(stored, model / STATE)
+    called(command, str(model), "--out", str(tmp_path / "out"))
+    out, err = capsys.readouterr()
+    (line,) = [x for x in (out + err).splitlines() if x.startswith("warning ")]
+    assert line.startswith("warning observation.state: shoulder_pan.pos is ")
+    assert "in training 400" in line
+    report = tmp_path / "out" / "report.html"
+    assert json.loads(report.with_suffix(".json").read_text())["cautions"] == [line[8:]]
+    assert "is it another unit, another calibration" in report.read_text()
+
+
+@pytest.mark.parametrize("command", COMMANDS)
 def test_a_task_that_does_not_fit_and_a_folder_that_is_full_are_one_line(
     run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], command: str
 ) -> None:

@@ -13,13 +13,15 @@ from numpy.typing import NDArray
 
 from vibrissa.core.contract import Channel, Contract, differences, in_unit
 from vibrissa.core.episode import Observation
-from vibrissa.core.errors import ContractError, PolicyFault
+from vibrissa.core.errors import ContractError, PolicyFault, VibrissaError
 from vibrissa.core.protocols import Policy
 from vibrissa.core.units import JOINTS, from_rad
 
 if TYPE_CHECKING:  # torch is loaded only where there is a policy
+    from vibrissa.bench.evaluate import Setup
     from vibrissa.learn.policy import CheckpointPolicy
 
+LOOKED_AT = 4  # first observations
 TIMED, PATIENCE_S = 5, 10.0  # inferences, after one that warms up
 SLACK = 1.5
 BEYOND = 0.1  # of a joint's range: what demonstrations overshoot, and no wrong unit stays within
@@ -161,6 +163,32 @@ def odd_at_first(policy: CheckpointPolicy, observations: Sequence[Observation]) 
         return odd_inputs(policy, [*seen, *seen[-1:] * (policy.slots - len(seen))])
     except PolicyFault:
         return []
+
+
+def odd_from(setup: Setup, seeds: Sequence[int]) -> list[str]:
+    """The same of the first observations of `seeds`, on an arm of the setup's own.
+
+    An arm that cannot be reset is told of by its episode.
+    """
+    policy = setup.policy
+    if policy is None:
+        return []
+    from vibrissa.learn.policy import CheckpointPolicy
+
+    if not isinstance(policy, CheckpointPolicy):
+        return []
+    arm, seen = setup.make_arm(), []
+    try:
+        for seed in seeds[:LOOKED_AT]:
+            arm.reset(seed)
+            o = arm.observe()
+            pictures = {name: o.images[name] for name in policy.contract.camera_names}
+            seen.append(replace(o, images=pictures))
+    except VibrissaError:
+        return []
+    finally:
+        arm.close()
+    return odd_at_first(policy, seen)
 
 
 def lead_ticks(slowest_s: float, rate_hz: float) -> int:

@@ -28,13 +28,17 @@ _SCRIPTED = {
 
 @dataclass(frozen=True)
 class Judged:
-    """What was judged where, and all its rows. checkpoint: whose training curve is shown."""
+    """What was judged where, and all its rows. checkpoint: whose training curve is shown.
+
+    cautions: what was odd before the first episode.
+    """
 
     place: Place
     setup: Setup
     rows: Sequence[Row]
     beside: Mapping[str, Sequence[Row]]
     checkpoint: Path | None = None
+    cautions: Sequence[str] = ()
 
 
 def film(judged: Judged) -> tuple[list[Clip], str]:
@@ -79,6 +83,7 @@ def compose(
         machine=machine(),
         versions=versions(),
         command=command,
+        cautions=judged.cautions,
     )
 
 

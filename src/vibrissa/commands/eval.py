@@ -23,7 +23,7 @@ from vibrissa.commands.eval_told import summary as summary
 from vibrissa.core.errors import UsageError
 
 if TYPE_CHECKING:
-    from vibrissa.bench.evaluate import Watch
+    from vibrissa.bench.evaluate import Setup, Watch
     from vibrissa.bench.outcomes import Row, RowFile
     from vibrissa.bench.page import Judged
     from vibrissa.bench.trials import Trial
@@ -136,6 +136,7 @@ def run(cfg: Config) -> int:
         (trial, policy), before = trial_of(cfg), {}
     seeds = cfg.only_seed or tuple(before) or range(cfg.seeds, cfg.seeds + cfg.episodes)
     setup = trial.setup(policy)
+    odd = _first_look(setup, seeds)
     file = _open(cfg, trial, seeds)
     known = [] if file is None else file.rows
     kept = {"known": known, "keep": file.add if file is not None else lambda _: None}
@@ -144,12 +145,23 @@ def run(cfg: Config) -> int:
     alone = cfg.alone or trial.checkpoint is None or bool(before or lost)
     beside = {} if alone else judge_beside(trial.place, seeds, **kept)
     if cfg.out is not None:
-        _report(cfg, Judged(trial.place, setup, rows, beside, trial.checkpoint), began_s)
+        judged = Judged(trial.place, setup, rows, beside, trial.checkpoint, odd)
+        _report(cfg, judged, began_s)
     again = {row.seed: row.differing(before[row.seed]) for row in rows if row.seed in before}
     eval_told.tell(cfg, trial, rows, beside, again)
     if lost:
         print(f"vibrissa: {lost}", file=sys.stderr)
     return 1 if lost else eval_told.exit_code(rows)
+
+
+def _first_look(setup: Setup, seeds: Sequence[int]) -> list[str]:
+    """What the policy is shown at first, where it is beyond what it was trained on: warnings."""
+    from vibrissa.bench.first_look import odd_from
+
+    odd = odd_from(setup, seeds)
+    for line in odd:
+        print(f"warning {line}", file=sys.stderr)
+    return odd
 
 
 def _judged(judge: Callable[[], list[Row]]) -> tuple[list[Row], str]:

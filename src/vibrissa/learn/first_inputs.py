@@ -16,7 +16,7 @@ from torch import Tensor
 
 from vibrissa.core.contract import Channel
 from vibrissa.core.episode import Observation
-from vibrissa.learn.act import camera_name
+from vibrissa.learn.act import NEAR_ZERO_STD, camera_name
 from vibrissa.learn.policy import CheckpointPolicy
 from vibrissa.learn.statistics import Statistics, statistics_of
 
@@ -45,14 +45,23 @@ def odd_inputs(policy: CheckpointPolicy, observations: Sequence[Observation]) ->
 def _odd_numbers(
     key: str, channels: Sequence[Channel], given: Tensor, ready: Tensor, stats: Statistics
 ) -> list[str]:
-    """given, ready: (B, S). The worst of each channel that is too far away."""
+    """given, ready: (B, S). The worst of each channel that is too far away.
+
+    What the network is fed as it is (ACT's privileged channels) is held against the statistics
+    all the same.
+    """
+    known = stats.get(key, {})
+    if torch.equal(given, ready):
+        if "mean" not in known or "std" not in known:
+            return []
+        mean, std = (torch.as_tensor(known[k], dtype=given.dtype) for k in ("mean", "std"))
+        ready = (given - mean) / std.clamp(min=NEAR_ZERO_STD)
     worst = ready.abs().nan_to_num(torch.inf).max(dim=0)  # values, indices (S,)
     told = []
     for i, channel in enumerate(channels):
         if worst.values[i] <= FAR:
             continue
         value = float(given[worst.indices[i], i])
-        known = stats.get(key, {})
         usual = ""
         if "mean" in known and "std" in known:
             usual = f"; in training {known['mean'][i]:.4g} ± {known['std'][i]:.2g}"

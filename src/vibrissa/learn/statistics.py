@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 from lerobot.processor import NormalizerProcessorStep, UnnormalizerProcessorStep
+from lerobot.utils.constants import ACTION
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -55,5 +56,7 @@ def statistics_of(learner: Learner) -> Statistics:
         if not isinstance(step, _NORMALIZERS):
             continue
         for key, values in (getattr(step, "stats", None) or {}).items():
+            if key in told and key != ACTION:
+                continue  # a postprocessor carries the inputs' along, and does not use them
             told[key] = {k: np.asarray(v, np.float64).reshape(-1) for k, v in values.items()}
     return told
