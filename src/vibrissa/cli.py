@@ -27,6 +27,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "train": ("vibrissa.commands.train", "train a recipe on a dataset"),
     "eval": ("vibrissa.commands.eval", "judge a checkpoint, or the expert, zero, random pilot"),
     "failures": ("vibrissa.commands.failures", "why it failed, and where to record more"),
+    "compare": ("vibrissa.commands.compare", "which policy is better, on the same seeds"),
     "deploy": ("vibrissa.commands.deploy", "let a checkpoint drive an arm: real, twin, simulated"),
     "label": ("vibrissa.commands.label", "say afterwards how a rollout of deploy went"),
     "openloop": ("vibrissa.commands.openloop", "does a policy reproduce the actions of a dataset?"),

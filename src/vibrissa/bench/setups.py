@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -17,6 +17,7 @@ from vibrissa.core.protocols import Arm, Pilot
 from vibrissa.sim import gl
 from vibrissa.sim.arm import SimArm
 from vibrissa.sim.expert import Expert
+from vibrissa.sim.goals import SpawnCfg
 from vibrissa.sim.randomise import preset
 from vibrissa.sim.scene import SceneCfg
 from vibrissa.sim.servo import STANDARD, ServoCfg
@@ -34,6 +35,7 @@ if TYPE_CHECKING:  # torch is loaded only where there is a policy
     from vibrissa.learn.policy import CheckpointPolicy
 
 PILOTS = ("expert", "zero", "random")
+MOST_SPAWN_M = 0.5
 SLOTS = 8  # rows that a policy is loaded with; `learnt` gives it the batches that suit it
 
 
@@ -125,11 +127,13 @@ def place_for(
     randomise: str = "none",
     servo: ServoCfg = STANDARD,
     rig: str = "",
+    spawn_half: float | None = None,
 ) -> Place:
     """The place a contract speaks of, or the named task; the arm has the contract's cameras.
 
     Cameras take the contract's picture size; everything else must agree by itself, and is
-    compared when the policy is loaded. Raises UsageError where neither says which task.
+    compared when the policy is loaded. spawn_half: half the side of another square round the
+    same centre, m. Raises UsageError where neither says which task.
     """
     known = task_named(task) if task else _task_of(contract)
     wanted = contract.cameras if contract is not None else ()
@@ -142,6 +146,8 @@ def place_for(
         servo=servo,
         rig=rig,
     )
+    if spawn_half is not None:
+        make = partial(make, spawn=_widened(make().spawn, spawn_half))
     scene = make()
     own = {c.name: (c.width, c.height) for c in scene.cameras}
     sizes = {(c.width, c.height) for c in wanted if own.get(c.name) != (c.width, c.height)}
@@ -166,6 +172,12 @@ def _script(scene: SceneCfg, pilot: str, grip: GripChange, arm: Arm) -> Pilot:
 def _player(options: PilotOptions, policy: CheckpointPolicy, arm: Arm) -> Pilot:
     """The pilot of one slot that plays a policy's chunks."""
     return options.pilot(arm.contract, policy=policy)
+
+
+def _widened(spawn: SpawnCfg, half_m: float) -> SpawnCfg:
+    if not 0 < half_m <= MOST_SPAWN_M:
+        raise UsageError(f"--spawn-half {half_m:g}: above 0, up to {MOST_SPAWN_M:g} m.")
+    return replace(spawn, half_m=half_m)
 
 
 def _task_of(contract: Contract | None) -> TaskCfg:

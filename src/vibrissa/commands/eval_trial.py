@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 # What may be said beside --from; everything else comes from there.
 BESIDE_FROM = ("checkpoint", "again", "only_seed", "device", "video", "rollouts", "snapshots")
 BESIDE_FROM += ("snapshots_every", "slots", "workers", "out", "json", "alone")
-MOST_SPAWN_M = 0.5
 
 
 def check(cfg: Config) -> None:
@@ -40,8 +39,6 @@ def check(cfg: Config) -> None:
         raise UsageError("--only-seed: the same seed twice.")
     if cfg.snapshots_every < 1:
         raise UsageError(f"--snapshots-every {cfg.snapshots_every}: at least 1 tick.")
-    if cfg.spawn_half is not None and not 0 < cfg.spawn_half <= MOST_SPAWN_M:
-        raise UsageError(f"--spawn-half {cfg.spawn_half:g}: above 0, up to {MOST_SPAWN_M:g} m.")
     asked = [name for name in SWEEPS if getattr(cfg, name)]
     if len(asked) > 1:
         flags = " and ".join(f"--{name.replace('_', '-')}" for name in asked)
@@ -122,20 +119,16 @@ def _place(cfg: Config, contract: Contract | None) -> Place:
     from vibrissa.bench.setups import place_for
     from vibrissa.sim.profile import load_servo
 
-    at = partial(
-        place_for,
+    return place_for(
+        contract,
         task=cfg.task,
         site=cfg.site,
         friction=cfg.friction,
         randomise=cfg.randomise,
         rig=cfg.rig,
         servo=load_servo(cfg.servo),
+        spawn_half=cfg.spawn_half,
     )
-    place = at(contract)
-    if cfg.spawn_half is None:
-        return place
-    spawn = replace(place.scene.spawn, half_m=cfg.spawn_half)
-    return replace(place, scene=replace(place.scene, spawn=spawn))
 
 
 def _check_who(cfg: Config) -> None:

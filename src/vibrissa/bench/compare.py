@@ -1,0 +1,225 @@
+"""One contender against another: better, worse or not separated, with what that rests on.
+
+Where this program judged both, seed by seed, the anytime test decides (`core.anytime`); pairs
+that were all there before are looked at once, by the exact McNemar test; outcomes without common
+scenes by Barnard's. Several comparisons at once are corrected for their number (Holm).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from itertools import combinations
+from typing import Any, Literal
+
+from vibrissa.bench.outcomes import Row
+from vibrissa.core.anytime import AnytimeTest, confidence_sequence
+from vibrissa.core.letters import holm, letters
+from vibrissa.core.power import seen_apart, seen_by_anytime, seen_by_mcnemar
+from vibrissa.core.stats import (
+    Interval,
+    Pairs,
+    barnard,
+    correlation,
+    mcnemar,
+    newcombe,
+    newcombe_paired,
+)
+
+Word = Literal["better", "worse", "not separated"]
+SAME_M = 1e-3  # two spawns of one seed are alike up to this (m, and rad of yaw)
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A contender with its outcomes. scenes: equal seeds mean equal scenes.
+
+    live: judged here, seed by seed, so that whoever looked may have stopped on what he saw.
+    """
+
+    label: str
+    rows: tuple[Row, ...]
+    scenes: bool = True
+    live: bool = False
+
+    @property
+    def success(self) -> int:
+        return sum(row.success for row in self.rows)
+
+    @property
+    def faults(self) -> int:
+        return sum(row.reason == "fault" for row in self.rows)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What was found of two contenders. pairs is None where they had no scenes in common.
+
+    interval: of the difference, at the level of the test and not corrected for other pairs. p,
+    p_adjusted: alone, and among all comparisons. seen: the smallest difference that would have
+    been found four times in five; None where none would. decided_after: seeds until the anytime
+    test was sure. unpaired: why there are no pairs.
+    """
+
+    first: str
+    second: str
+    test: Literal["anytime", "McNemar", "Barnard"]
+    difference: float
+    interval: Interval
+    p: float
+    p_adjusted: float
+    seen: float | None
+    pairs: Pairs | None = None
+    correlation: float | None = None
+    decided_after: int | None = None
+    unpaired: str = ""
+    level: float = 0.95
+    live: bool = False
+
+    @property
+    def word(self) -> Word:
+        """What the first one is, beside the second one."""
+        if self.p_adjusted > 1 - self.level + 1e-12:
+            return "not separated"
+        return "better" if self.difference > 0 else "worse"
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"verdict": self.word, **asdict(self)}
+
+
+@dataclass(frozen=True)
+class Comparisons:
+    """All pairs of contenders, and their letters: a shared one says not separated."""
+
+    found: tuple[Comparison, ...]
+    letters: Mapping[str, str]
+
+    @property
+    def may_be_looked_at(self) -> bool:
+        """Whether the outcomes that still come in may be looked at as often as one likes."""
+        return all(one.test == "anytime" for one in self.found if one.live)
+
+
+def compare(judged: Sequence[Judged], level: float = 0.95) -> Comparisons:
+    """Every contender against every other one."""
+    alone = [
+        replace(compare_two(one, other, level), live=one.live or other.live)
+        for one, other in combinations(judged, 2)
+    ]
+    adjusted = holm([one.p for one in alone])
+    found = tuple(replace(one, p_adjusted=p) for one, p in zip(alone, adjusted, strict=True))
+    if len(found) > 1:  # by itself a pair was sure earlier than among others
+        found = tuple(replace(one, decided_after=None) for one in found)
+    order = sorted(judged, key=lambda one: -one.success / max(1, len(one.rows)))
+    place = {one.label: i for i, one in enumerate(order)}
+    apart = {(place[one.first], place[one.second]) for one in found if one.word != "not separated"}
+    given = letters(len(order), apart)
+    return Comparisons(found, {one.label: given[place[one.label]] for one in judged})
+
+
+def compare_two(one: Judged, other: Judged, level: float = 0.95) -> Comparison:
+    """Two contenders by themselves, on the seeds that both have, in their order."""
+    why = unpaired(one, other)
+    if why:
+        return _apart(one, other, why, level)
+    theirs = {row.seed: row.success for row in other.rows}
+    mine = sorted((row.seed, row.success) for row in one.rows)
+    outcomes = [(success, theirs[seed]) for seed, success in mine if seed in theirs]
+    looked = one.live or other.live
+    return (_looked_at if looked else _looked_once)(one, other, outcomes, level)
+
+
+def unpaired(one: Judged, other: Judged) -> str:
+    """Why two contenders cannot be compared scene by scene; empty where they can."""
+    for who in (one, other):
+        if not who.scenes:
+            return f"nothing says which scenes {who.label} had"
+    theirs = {row.seed: row for row in other.rows}
+    common = [(row, theirs[row.seed]) for row in one.rows if row.seed in theirs]
+    if not common:
+        return "they have no seed in common"
+    for mine, its in common:
+        if mine.spawn is not None and its.spawn is not None and not _alike(mine, its):
+            return f"seed {mine.seed} was not the same scene for both: the object began elsewhere"
+    return ""
+
+
+def differing(one: Judged, other: Judged) -> tuple[list[int], list[int]]:
+    """The seeds that the first one alone solved, and those that the second one alone solved."""
+    if unpaired(one, other):
+        return [], []
+    theirs = {row.seed: row.success for row in other.rows}
+    both = sorted((r.seed, r.success, theirs[r.seed]) for r in one.rows if r.seed in theirs)
+    return [s for s, a, b in both if a and not b], [s for s, a, b in both if b and not a]
+
+
+def _looked_at(
+    one: Judged, other: Judged, outcomes: Sequence[tuple[bool, bool]], level: float
+) -> Comparison:
+    test = AnytimeTest(level)
+    for first, second in outcomes:
+        test.add(first, second)
+    interval = confidence_sequence(test.pairs, level)
+    told = _paired(one, other, test.pairs, "anytime", test.p, interval, seen_by_anytime, level)
+    return replace(told, decided_after=test.seeds_needed)
+
+
+def _looked_once(
+    one: Judged, other: Judged, outcomes: Sequence[tuple[bool, bool]], level: float
+) -> Comparison:
+    pairs = Pairs.of(outcomes)
+    p = mcnemar(pairs.only_first, pairs.only_second)
+    interval = newcombe_paired(pairs, level)
+    return _paired(one, other, pairs, "McNemar", p, interval, seen_by_mcnemar, level)
+
+
+def _paired(
+    one: Judged,
+    other: Judged,
+    pairs: Pairs,
+    test: Literal["anytime", "McNemar"],
+    p: float,
+    interval: Interval,
+    seen_by: Callable[..., float | None],
+    level: float,
+) -> Comparison:
+    # One more seed on which they differ: with none seen, some could still be there.
+    share = (pairs.discordant + 1) / (pairs.seeds + 2)
+    return Comparison(
+        one.label,
+        other.label,
+        test,
+        pairs.difference,
+        interval,
+        p,
+        p,
+        seen_by(pairs.seeds, share, level=level),
+        pairs,
+        correlation(pairs),
+        level=level,
+    )
+
+
+def _apart(one: Judged, other: Judged, why: str, level: float) -> Comparison:
+    k1, n1, k2, n2 = one.success, len(one.rows), other.success, len(other.rows)
+    p = barnard(k1, n1, k2, n2)
+    difference = k1 / n1 - k2 / n2 if n1 and n2 else 0.0
+    rate = (k1 + k2) / max(1, n1 + n2)
+    return Comparison(
+        one.label,
+        other.label,
+        "Barnard",
+        difference,
+        newcombe(k1, n1, k2, n2, level),
+        p,
+        p,
+        seen_apart(n1, n2, rate, level=level),
+        unpaired=why,
+        level=level,
+    )
+
+
+def _alike(one: Row, other: Row) -> bool:
+    assert one.spawn is not None
+    assert other.spawn is not None
+    return all(abs(a - b) < SAME_M for a, b in zip(one.spawn, other.spawn, strict=True))

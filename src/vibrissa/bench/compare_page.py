@@ -1,0 +1,248 @@
+"""The page of a comparison: verdicts, letters, classes, and the seeds on which they differ."""
+
+from __future__ import annotations
+
+import datetime
+import shlex
+import sys
+from collections.abc import Mapping, Sequence
+from html import escape
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from vibrissa.bench.charts import Frame, forest, svg, tick_text
+from vibrissa.bench.compare import Judged, differing
+from vibrissa.bench.compare_words import (
+    HOW,
+    alike,
+    basis,
+    p_text,
+    points,
+    rate,
+    span,
+    told_of,
+    verdict,
+)
+from vibrissa.bench.contest import Entrant, Held
+from vibrissa.bench.films import clips
+from vibrissa.bench.outcomes import Row, count_classes, summarise
+from vibrissa.bench.page import machine, versions
+from vibrissa.bench.pages import Drawing, Film, Note, Page, Part, Section, Table, words, write_page
+from vibrissa.bench.telling import duration, measure_table
+from vibrissa.core.stats import posterior
+from vibrissa.sim import gl
+
+NAME = "compare"
+OF_EACH_KIND, MOST_FILMED = 2, 6  # seeds for each pair of contenders, and in all
+BARE = ("SUCCESS", "FAILURE", "FAULT")  # classes that tell no more than the rate does
+
+
+def write(
+    held: Held,
+    entrants: Sequence[Entrant],
+    folder: Path,
+    *,
+    films: bool = True,
+    settings: Mapping[str, Any],
+    wall_s: float,
+) -> Path:
+    """compare.html, .md and .json in `folder`; the page's path."""
+    page = Page(
+        title="compare",
+        headline=_headline(held),
+        sections=[
+            Section("", _verdicts(held)),
+            Section("Contenders", [_contenders(held, entrants), _rates(held)]),
+            Section("Every pair", [_pairs(held)]),
+            Section("What became of the episodes", [_classes(held), _measured(held)]),
+            _seen_apart(held, entrants, films),
+        ],
+        sentence=_sentence(held, wall_s),
+        settings=settings,
+        machine=machine(),
+        versions=versions(),
+        command=shlex.join(["vibrissa", *sys.argv[1:]]),
+        made=datetime.date.today().isoformat(),
+    )
+    return write_page(page, folder, told_of(held, entrants), NAME)
+
+
+def densities(judged: Sequence[Judged]) -> str:
+    """Where each true rate may lie: Beta(1 + successes, 1 + failures), a curve a contender."""
+    rates = np.linspace(0.0, 1.0, 401)
+    curves = {one.label: posterior(one.success, len(one.rows), rates) for one in judged}
+    most = max(float(curve.max()) for curve in curves.values())
+    frame = Frame(460, 190, (0, 100), (0, 1.2 * most), left=12)
+    parts = [
+        tick_text(frame.px(percent), frame.height - 14, f"{percent} %")
+        for percent in (0, 25, 50, 75, 100)
+    ]
+    for i, (label, curve) in enumerate(curves.items()):
+        drawn = zip(rates, curve, strict=True)
+        line = " ".join(f"{frame.px(100 * r):.1f},{frame.py(v):.1f}" for r, v in drawn)
+        top = int(np.argmax(curve))
+        x = min(max(frame.px(100 * rates[top]), 60), 400)
+        parts.append(
+            f'<polyline class="{"smooth" if i == 0 else "raw"}" points="{line}"/>'
+            f'<text class="name" x="{x:.1f}" y="{frame.py(curve[top]) - 6:.1f}" '
+            f'text-anchor="middle">{escape(label)}</text>'
+        )
+    return svg(frame.width, frame.height, parts, "How likely each true rate is")
+
+
+def _headline(held: Held) -> str:
+    if held.gifts:
+        return "The judge is broken: the zero pilot succeeded"
+    if len(held.judged) == 2:
+        (one,) = held.comparisons.found
+        if one.word == "not separated":
+            return f"{one.first} and {one.second} are not separated"
+        return f"{one.first} is {one.word} than {one.second}"
+    apart = sum(one.word != "not separated" for one in held.comparisons.found)
+    return f"{apart} of {len(held.comparisons.found)} pairs are separated"
+
+
+def _sentence(held: Held, wall_s: float) -> str:
+    live = [one for one in held.judged if one.live]
+    if not live:
+        return "All outcomes were there before; nothing was judged here."
+    seeds = sorted({row.seed for one in live for row in one.rows})
+    return (
+        f"Judged on the same {len(seeds)} seeds, {seeds[0]} to {seeds[-1]}, one after another: "
+        f"{held.ended}. It took {duration(wall_s)}."
+    )
+
+
+def _verdicts(held: Held) -> list[Part]:
+    parts: list[Part] = []
+    if held.gifts:
+        told = "The zero pilot, which never moves, succeeded. No verdict of this judge counts."
+        parts.append(Note(told, "warning"))
+    parts += [
+        Note(
+            f"{one.label}: {one.faults} of {len(one.rows)} episodes broke down. They count as "
+            "not solved, and say nothing of what the policy can do.",
+            "warning",
+        )
+        for one in held.judged
+        if one.faults
+    ]
+    for one in held.comparisons.found:
+        parts += [Note(f"{verdict(one)[0]}.", "verdict"), Note(f"{_sentence_of(basis(one))}.")]
+    return parts
+
+
+def _contenders(held: Held, entrants: Sequence[Entrant]) -> Table:
+    what = {one.label: one.words for one in entrants}
+    rows = [
+        (one.label, rate(one), held.comparisons.letters[one.label], what[one.label])
+        for one in sorted(held.judged, key=lambda one: -one.success / max(1, len(one.rows)))
+    ]
+    rows += [
+        (name, summarise(told).text, "", "stands beside them, on the same seeds")
+        for name, told in held.beside.items()
+        if told and name not in what
+    ]
+    note = "A shared letter: not separated. Intervals of rates are Wilson's, 95 %."
+    return Table(("", "success", "letters", "what it is"), rows, note)
+
+
+def _rates(held: Held) -> Drawing:
+    told = {one.label: summarise(one.rows) for one in held.judged}
+    caption = "Rates with their 95 % intervals. Whether two differ is for the pairs to say."
+    return Drawing(forest(told), caption)
+
+
+def _pairs(held: Held) -> Table:
+    rows = [
+        (
+            f"{one.first} against {one.second}",
+            one.word,
+            points(one.difference),
+            span(one),
+            f"{HOW[one.test]}, p = {p_text(one.p_adjusted)}",
+            str(one.pairs.seeds) if one.pairs else "unpaired",
+            alike(one.correlation) if one.pairs else "–",
+            "none" if one.seen is None else f"{100 * one.seen:.0f} points",
+        )
+        for one in held.comparisons.found
+    ]
+    head = ("", "verdict", "difference", "interval", "test", "pairs", "correlation", "could see")
+    several = "p-values are corrected for the number of pairs (Holm). " if len(rows) > 1 else ""
+    note = f"{several}Could see: the smallest difference that is found four times in five. "
+    note += "The anytime test and its interval hold however often one looks (docs/compare.md); the "
+    note += "other ones hold for numbers of episodes that were fixed beforehand."
+    return Table(head, rows, note)
+
+
+def _classes(held: Held) -> Table:
+    """How the episodes of each contender ended; none where nobody was told more than a rate."""
+    told = {one.label: count_classes(one.rows) for one in held.judged}
+    known = list(dict.fromkeys(name for counts in told.values() for name in counts))
+    if set(known) <= set(BARE):
+        return Table((), [])
+    rows = [
+        (words(name), *(str(counts.get(name, 0)) for counts in told.values())) for name in known
+    ]
+    return Table(("ended", *told), rows)
+
+
+def _measured(held: Held) -> Part:
+    live = {one.label: summarise(one.rows) for one in held.judged if one.live and one.rows}
+    return measure_table(live) if live else Drawing(densities(held.judged), _BELIEF)
+
+
+_BELIEF = "Where each true rate may lie, if all rates were alike before. A picture, no verdict."
+
+
+def _seen_apart(held: Held, entrants: Sequence[Entrant], films: bool) -> Section:
+    """Seeds on which two differ, and films of a few of them."""
+    parts: list[Part] = []
+    by_label = {one.label: one for one in entrants}
+    filmed: set[int] = set()
+    for one, other in combinations(held.judged, 2):
+        alone = differing(one, other)
+        for who, than, seeds in ((one, other, alone[0]), (other, one, alone[1])):
+            if seeds:
+                told = ", ".join(map(str, seeds[:40])) + (" …" if len(seeds) > 40 else "")
+                parts.append(Note(f"{who.label} alone, not {than.label} ({len(seeds)}): {told}"))
+        pair = (by_label[one.label], by_label[other.label])
+        shown = [seed for seeds in alone for seed in seeds[:OF_EACH_KIND] if seed not in filmed]
+        shown = shown[: MOST_FILMED - len(filmed)]
+        if films and shown:
+            parts += _films(pair, (one, other), shown)
+            filmed |= set(shown)
+    if not parts:
+        return Section("Where they differ", [])
+    return Section("Where they differ", parts, intro="Seeds that one of two solved alone.")
+
+
+def _films(
+    pair: tuple[Entrant, Entrant], judged: tuple[Judged, Judged], seeds: Sequence[int]
+) -> list[Part]:
+    """Both contenders on these seeds, seed by seed; or a line that says why there is no film."""
+    trouble = gl.trouble()
+    still = [one.label for one in pair if one.setup is None]
+    if still:
+        return [Note(f"No films: {' and '.join(still)} cannot be played again from here.")]
+    if trouble:
+        return [Note(f"No films: {trouble}")]
+    gl.say()
+    made: dict[tuple[str, int], Film] = {}
+    for entrant, one in zip(pair, judged, strict=True):
+        rows: list[Row] = [row for row in one.rows if row.seed in seeds]
+        assert entrant.setup is not None
+        for clip in clips(entrant.setup, rows):
+            row = clip.row
+            title = f"seed {row.seed}, {one.label}: {words(row.failure_class)}"
+            film = Film(title, clip.film_mp4, clip.strip_png, kind=row.failure_class)
+            made[one.label, row.seed] = film
+    order = [(one.label, seed) for seed in seeds for one in judged]
+    return [made[key] for key in order if key in made]
+
+
+def _sentence_of(text: str) -> str:
+    return text[:1].upper() + text[1:]

@@ -1,0 +1,153 @@
+"""Contenders judged on the same seeds, some at a time, until it is decided who is better."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from vibrissa.bench.compare import Comparisons, Judged, compare
+from vibrissa.bench.evaluate import Setup
+from vibrissa.bench.judge import BESIDE, judge
+from vibrissa.bench.outcomes import Row
+from vibrissa.bench.setups import Place, scripted
+from vibrissa.core.errors import UsageError
+from vibrissa.show.progress import progress
+
+BLOCK = 16  # seeds between two looks: two rounds of the eight arms that stand side by side
+
+
+@dataclass(frozen=True)
+class Entrant:
+    """Who competes: a setup that can be judged here, or rows that are there already.
+
+    scenes: whether equal seeds of its rows mean equal scenes. words: what it is.
+    """
+
+    label: str
+    words: str
+    setup: Setup | None = None
+    rows: tuple[Row, ...] = ()
+    scenes: bool = True
+
+
+@dataclass(frozen=True)
+class Held:
+    """A contest that is over. beside: expert and zero pilot. ended: why it was."""
+
+    judged: tuple[Judged, ...]
+    comparisons: Comparisons
+    beside: Mapping[str, Sequence[Row]] = field(default_factory=dict)
+    ended: str = ""
+
+    @property
+    def broken(self) -> list[str]:
+        """Contenders of whom nothing could be judged: every episode broke down."""
+        return [one.label for one in self.judged if one.faults == len(one.rows)]
+
+    @property
+    def gifts(self) -> int:
+        """How often the zero pilot succeeded: the judge is broken unless never."""
+        return sum(row.success for row in self.beside.get("zero", ()))
+
+
+def hold(
+    entrants: Sequence[Entrant],
+    seeds: Sequence[int],
+    *,
+    place: Place | None = None,
+    known: Iterable[Row] = (),
+    keep: Callable[[Row], None] = lambda _: None,
+    level: float = 0.95,
+) -> Held:
+    """Judge whoever has a setup on `seeds`, in blocks, until every comparison is decided.
+
+    A contender that is separated from all others rests. Where a comparison is by a test that may
+    be looked at but once, nobody rests and nothing ends early. known: rows of an earlier call, by
+    label; keep: called with each new one. place: where expert and zero pilot stand beside; None
+    leaves them out. Seeds are tried in the order given, which must not depend on any outcome.
+    """
+    live = [one for one in entrants if one.setup is not None]
+    used: dict[str, list[Row]] = {one.label: [] for one in entrants}
+    if not live:
+        judged = _judged(entrants, used)
+        return Held(judged, compare(judged, level), ended="nothing was judged here")
+    pilots = {} if place is None else {name: _pilot(place, name) for name in BESIDE}
+    beside: dict[str, list[Row]] = {name: [] for name in pilots}
+    table = _Table(known, keep)
+    ended, open_ = f"all {len(seeds)} seeds were tried", {one.label for one in live}
+    with progress("comparing", len(seeds), "seeds") as tell:
+        for start in range(0, len(seeds), BLOCK):
+            block = seeds[start : start + BLOCK]
+            for one in live:
+                if one.label in open_ and one.setup is not None:
+                    used[one.label] += table.rows(replace(one.setup, name=one.label), block)
+            for name, setup in pilots.items():
+                beside[name] += table.rows(setup, block)
+            tell(start + len(block), f"{len(open_)} still open")
+            judged = _judged(entrants, used)
+            ended, open_ = _now(judged, level, ended)
+            if not open_:
+                break
+    judged = _judged(entrants, used)
+    return Held(judged, compare(judged, level), beside, ended)
+
+
+def common_seeds(entrants: Sequence[Entrant], first: int, episodes: int) -> list[int]:
+    """The seeds that all are tried on: those of recorded outcomes, or `episodes` from `first`.
+
+    Raises UsageError where recorded contenders have no seed in common with each other.
+    """
+    recorded = [one for one in entrants if one.setup is None and one.scenes]
+    if not recorded or all(one.setup is None for one in entrants):
+        return list(range(first, first + episodes))
+    common = set.intersection(*({row.seed for row in one.rows} for one in recorded))
+    if not common:
+        names = ", ".join(one.label for one in recorded)
+        raise UsageError(f"{names} have no seed in common, so nothing can be tried on them all.")
+    return sorted(common)[:episodes]
+
+
+class _Table:
+    """All rows by contender and seed: those of an earlier call, and what is judged now."""
+
+    def __init__(self, known: Iterable[Row], keep: Callable[[Row], None]):
+        self._keep = keep
+        self._had: dict[str, dict[int, Row]] = {}
+        for row in known:
+            self._had.setdefault(row.pilot, {})[row.seed] = row
+
+    def rows(self, setup: Setup, seeds: Sequence[int]) -> list[Row]:
+        """The rows of these seeds, in their order, judged where there are none yet."""
+        had = self._had.setdefault(setup.name, {})
+        if any(seed not in had for seed in seeds):
+            for row in judge(setup, seeds, known=had.values(), keep=self._keep, quiet=True):
+                had[row.seed] = row
+        return [had[seed] for seed in seeds]
+
+
+def _now(judged: Sequence[Judged], level: float, ended: str) -> tuple[str, set[str]]:
+    """Why it may end here, and who is still open: nobody, where it does."""
+    broken = [one.label for one in judged if one.live and one.faults == len(one.rows)]
+    if broken:
+        return f"every episode of {', '.join(broken)} broke down", set()
+    now = compare(judged, level)
+    if not now.may_be_looked_at:
+        return ended, {one.label for one in judged}
+    apart = [one for one in now.found if one.word == "not separated" and one.live]
+    if not apart:
+        return "every comparison was decided", set()
+    return ended, {name for one in apart for name in (one.first, one.second)}
+
+
+def _judged(entrants: Sequence[Entrant], used: Mapping[str, Sequence[Row]]) -> tuple[Judged, ...]:
+    return tuple(
+        Judged(one.label, tuple(used[one.label]), live=True)
+        if one.setup is not None
+        else Judged(one.label, one.rows, one.scenes)
+        for one in entrants
+    )
+
+
+def _pilot(place: Place, name: str) -> Setup:
+    """Expert or zero pilot, neither of whom looks."""
+    return scripted(Place(place.task, place.scene), name)

@@ -1,0 +1,196 @@
+"""Who is compared: from what stands on the command line to entrants.
+
+LABEL=SOURCE, where LABEL= may be left out and SOURCE is one of
+a run, checkpoint or pretrained_model folder, with options behind it: RUN:horizon=10
+expert, zero or random, with a grip behind it: expert:min=0.02
+a folder of vibrissa eval, compare or deploy; FOLDER#NAME where it holds several pilots
+a table of episodes (.csv), or counts such as 32/50
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vibrissa.bench.contest import Entrant
+from vibrissa.bench.judge import BESIDE
+from vibrissa.bench.logbook import DEPLOYMENT, counted, read_told
+from vibrissa.bench.options import PilotOptions, named
+from vibrissa.bench.outcomes import Row, read_rows
+from vibrissa.bench.setups import PILOTS, Place, learnt, scripted
+from vibrissa.bench.tables import SUFFIXES, from_counts, is_counts, read_table
+from vibrissa.core.contract import Contract
+from vibrissa.core.errors import UsageError
+from vibrissa.learn.run import MANIFEST, PRETRAINED
+
+if TYPE_CHECKING:  # torch is loaded only where there is a policy
+    from vibrissa.learn.policy import CheckpointPolicy
+
+OUTCOMES = "outcomes.jsonl"
+_LABEL = re.compile(r"([^/\\:=#]+)=(.+)", re.DOTALL)
+
+PlaceOf = Callable[[Contract | None], Place]
+Opener = Callable[[Path], "CheckpointPolicy"]
+
+
+@dataclass(frozen=True)
+class Source:
+    """One argument, taken apart. kind: how it is to be read."""
+
+    label: str
+    text: str
+    kind: str  # counts, pilot, table, rows, policy
+    path: Path
+    options: PilotOptions = field(default_factory=PilotOptions)
+    pilot: str = ""
+
+
+def sources(given: Sequence[str]) -> list[Source]:
+    """The arguments taken apart, with labels of which no two are alike. Raises UsageError."""
+    told = [_source(text) for text in given]
+    labels = [one.label for one in told]
+    twice = sorted({label for label in labels if labels.count(label) > 1})
+    if twice:
+        same = [one.text for one in told if one.label == twice[0]]
+        named_ = " ".join(f"{name}={text}" for name, text in zip("ABCDEFG", same, strict=False))
+        raise UsageError(f"contenders called {twice[0]!r} twice. Name them, such as: {named_}")
+    for one in told:
+        if one.label in BESIDE and (one.kind, one.text) != ("pilot", one.label):
+            raise UsageError(f"{one.label!r} is the pilot that stands beside; take another name.")
+    return told
+
+
+def enter(
+    wanted: Sequence[Source],
+    open_policy: Opener,
+    place_of: PlaceOf,
+    *,
+    same_scenes: bool = False,
+) -> tuple[list[Entrant], Place | None]:
+    """The entrants, and where those are judged that can be; None where nobody can.
+
+    open_policy: a checkpoint's policy. place_of: where a contract, or a named task, is judged.
+    Raises UsageError where two of them would be judged in different places.
+    """
+    policies = {one.label: open_policy(one.path) for one in wanted if one.kind == "policy"}
+    places = {label: place_of(policy.contract) for label, policy in policies.items()}
+    scripts = [one for one in wanted if one.kind == "pilot"]
+    place = next(iter(places.values())) if places else place_of(None) if scripts else None
+    for label, other in places.items():
+        _require_same(place, other, next(iter(places)), label)
+    entrants = []
+    for one in wanted:
+        if one.kind == "policy":
+            entrants.append(_policy(one, policies[one.label], places[one.label]))
+        elif one.kind == "pilot":
+            assert place is not None
+            bare = Place(place.task, place.scene)
+            setup = scripted(bare, one.pilot, grip=one.options.grip)
+            entrants.append(Entrant(one.label, f"the scripted pilot {one.text}", setup))
+        else:
+            entrants.append(_recorded(one, same_scenes))
+    return entrants, place
+
+
+def _source(text: str) -> Source:
+    found = _LABEL.fullmatch(text)
+    label, rest = (found[1].strip(), found[2]) if found else ("", text)
+    if is_counts(rest):
+        return Source(label or rest.strip(), rest, "counts", Path())
+    name, options = named(rest)
+    if name in PILOTS:
+        if options.horizon is not None or options.ensemble is not None:
+            raise UsageError(f"{rest}: a scripted pilot has no chunks; offset=, min=, clip= only.")
+        return Source(label or options.name(name), rest, "pilot", Path(), options, name)
+    path_text, _, pilot = name.partition("#")
+    path = Path(path_text)
+    if path.is_file() and (path.suffix.lower() in SUFFIXES or path.suffix == ".jsonl"):
+        kind = "rows" if path.suffix == ".jsonl" else "table"
+        return Source(label or path.stem, rest, kind, path, options, pilot)
+    if not path.is_dir():
+        raise UsageError(
+            f"no contender {rest!r}: there is no such file or folder. Known are a checkpoint, a "
+            f"folder of outcomes, a .csv, counts such as 32/50, {', '.join(PILOTS)}."
+        )
+    is_policy = any((path / n).exists() for n in (MANIFEST, "config.json", PRETRAINED))
+    if not is_policy and (path / OUTCOMES).is_file():
+        return Source(label or pilot or _short(path), rest, "rows", path, options, pilot)
+    return Source(label or options.name(_short(path)), rest, "policy", path, options)
+
+
+def _short(path: Path) -> str:
+    """A folder as one calls it: run, or run/000500 of a checkpoint in it."""
+    whole = path.resolve()
+    if whole.name == PRETRAINED:
+        whole = whole.parent
+    if whole.parent.name == "checkpoints":
+        return f"{whole.parent.parent.name}/{path.name if path.name == 'last' else whole.name}"
+    return whole.name
+
+
+def _policy(one: Source, policy: CheckpointPolicy, place: Place) -> Entrant:
+    options = one.options
+    setup = learnt(
+        place,
+        policy,
+        horizon=options.horizon,
+        ensemble=options.ensemble,
+        grip=options.grip,
+    )
+    more = f", {options.text}" if options.text else ""
+    return Entrant(one.label, f"the checkpoint {one.path}{more}", replace(setup, name=one.label))
+
+
+def _recorded(one: Source, same_scenes: bool) -> Entrant:
+    if one.kind != "policy" and one.options.text:
+        raise UsageError(f"{one.text}: what was judged elsewhere cannot be played differently now.")
+    if one.kind == "counts":
+        told = from_counts(one.text)
+        return Entrant(one.label, told.words, None, _named(told.rows, one.label), told.scenes)
+    if one.kind == "table":
+        told = read_table(one.path, same_scenes=same_scenes)
+        return Entrant(one.label, told.words, None, _named(told.rows, one.label), told.scenes)
+    file = one.path if one.path.is_file() else one.path / OUTCOMES
+    rows, scenes = _of_one_pilot(read_rows(file), one), True
+    words = f"{len(rows)} episodes in {one.path}"
+    if (file.parent / DEPLOYMENT).is_file():
+        rows = counted(rows)
+        told_of, _ = read_told(file.parent)
+        scenes = told_of.get("seeds") is not None or same_scenes
+        words = f"{len(rows)} rollouts that were judged, in {one.path}"
+    if not rows:
+        raise UsageError(f"{one.path} holds no judged episode yet.")
+    if len({row.seed for row in rows}) < len(rows):
+        raise UsageError(f"{file} has a seed twice for one pilot: it is no single evaluation.")
+    return Entrant(one.label, words, None, _named(rows, one.label), scenes)
+
+
+def _of_one_pilot(rows: Sequence[Row], one: Source) -> list[Row]:
+    """The rows of the pilot that is meant: the one asked for, or the only one but those beside."""
+    names = list(dict.fromkeys(row.pilot for row in rows))
+    main = [n for n in names if n not in BESIDE] or names
+    wanted = [one.pilot] if one.pilot else main
+    if len(wanted) != 1 or wanted[0] not in names:
+        raise UsageError(
+            f"{one.path} holds {', '.join(names) or 'nobody'}. Say who is meant: "
+            f"{one.path}#{names[0] if names else 'NAME'}"
+        )
+    return [row for row in rows if row.pilot == wanted[0]]
+
+
+def _named(rows: Sequence[Row], label: str) -> tuple[Row, ...]:
+    return tuple(replace(row, pilot=label) for row in rows)
+
+
+def _require_same(one: Place | None, other: Place, label: str, name: str) -> None:
+    """Raise UsageError unless both are one place, cameras aside."""
+    assert one is not None
+    bare = [(place.task, replace(place.scene, cameras=())) for place in (one, other)]
+    if bare[0] != bare[1]:
+        raise UsageError(
+            f"{label} is made for {one.task} and {name} for {other.task}, or their scenes differ: "
+            "no seed shows both the same. Name one task for all: --task pick-place."
+        )

@@ -1,0 +1,160 @@
+"""Outcomes that were judged elsewhere: a table of episodes (CSV), or counts such as 32/50."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from vibrissa.bench.outcomes import Row, Spawn
+from vibrissa.core.errors import UsageError
+
+SUFFIXES = (".csv", ".tsv", ".txt")
+YES = ("1", "true", "yes", "y", "success", "succeeded", "solved", "pass", "passed", "1.0")
+NO = ("0", "false", "no", "n", "failure", "failed", "fail", "timeout", "unsolved", "0.0")
+BROKEN = ("fault", "error", "crash", "crashed")
+MOST_COUNTED = 100_000
+
+# What a column may be called, the first of them that is there; case and _ - make no difference.
+NAMES: Mapping[str, tuple[str, ...]] = {
+    "seed": ("seed", "scene", "initial state", "init"),
+    "episode": ("episode", "episode index", "index", "trial", "rollout", "run"),
+    "success": ("success", "outcome", "result", "reason", "verdict", "solved", "is success"),
+    "class": ("failure class", "class", "failure"),
+    "x": ("spawn x", "x m", "x"),
+    "y": ("spawn y", "y m", "y"),
+    "yaw": ("spawn yaw", "yaw rad", "yaw"),
+}
+_COUNTS = re.compile(r"\s*(\d+)\s*/\s*(\d+)\s*")
+
+
+@dataclass(frozen=True)
+class Told:
+    """What a table or counts told. scenes: whether equal seeds mean equal scenes."""
+
+    rows: tuple[Row, ...]
+    scenes: bool
+    words: str
+
+
+def is_counts(text: str) -> bool:
+    return _COUNTS.fullmatch(text) is not None
+
+
+def from_counts(text: str) -> Told:
+    """32/50: so many episodes, of which nothing else is known. Raises UsageError."""
+    found = _COUNTS.fullmatch(text)
+    if found is None:
+        raise UsageError(f"{text!r} is no count; 32/50 would be one.")
+    k, n = int(found[1]), int(found[2])
+    if not 0 < n <= MOST_COUNTED or k > n:
+        raise UsageError(f"{text}: a count is successes/episodes, such as 32/50.")
+    rows = [_row(i, i < k, "") for i in range(n)]
+    return Told(tuple(rows), False, "counts alone: nothing is known of its scenes")
+
+
+def read_table(file: Path, *, same_scenes: bool = False) -> Told:
+    """A row an episode, with a head. same_scenes: episode numbers stand for scenes, as seeds do.
+
+    Columns are found by name (`NAMES`) and said. Raises UsageError with the line that is wrong.
+    """
+    head, lines = _read(file)
+    columns = _columns(head, file)
+    key = columns.get("seed", columns.get("episode") if same_scenes else None)
+    rows: list[Row] = []
+    for number, cells in lines:
+        where = f"line {number} of {file}"
+        if len(cells) != len(head):
+            raise UsageError(f"{where} has {len(cells)} cells, and the head has {len(head)}.")
+        told = {role: cells[at].strip() for role, at in columns.items()}
+        seed = _whole(cells[key], where) if key is not None else len(rows)
+        rows.append(_told_row(seed, told, where))
+    if not rows:
+        raise UsageError(f"{file} holds no episode.")
+    twice = [s for s, n in _times([row.seed for row in rows]).items() if n > 1]
+    if key is not None and twice:
+        raise UsageError(
+            f"{file} has seed {twice[0]} {_times([r.seed for r in rows])[twice[0]]} "
+            "times: one row an episode, and one episode a seed."
+        )
+    named = ", ".join(f"{role} from {head[at]!r}" for role, at in columns.items())
+    scenes = "" if key is not None else "; no column says which scene an episode had"
+    return Told(
+        tuple(rows), key is not None, f"{len(rows)} episodes of {file.name}: {named}{scenes}"
+    )
+
+
+def _read(file: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
+    try:
+        text = file.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{file} cannot be read ({error}).") from error
+    head = text.lstrip().partition("\n")[0]
+    between = max(",;\t", key=head.count)  # the comma, where there is but one column
+    lines = csv.reader(text.splitlines(), delimiter=between)
+    told = [(number, line) for number, line in enumerate(lines, 1) if any(c.strip() for c in line)]
+    if not told:
+        raise UsageError(f"{file} is empty.")
+    return told[0][1], told[1:]
+
+
+def _columns(head: Sequence[str], file: Path) -> dict[str, int]:
+    """Which column plays which part."""
+    bare = [re.sub(r"[\s_-]+", " ", name.strip().lower()) for name in head]
+    found: dict[str, int] = {}
+    for role, names in NAMES.items():
+        at = next((bare.index(n) for n in names if n in bare), None)
+        if at is not None and at not in found.values():
+            found[role] = at
+    if "success" not in found:
+        raise UsageError(
+            f"{file} has no column that says who succeeded. Its columns: {', '.join(head)}. Name "
+            f"one of them {' or '.join(NAMES['success'][:2])}."
+        )
+    return found
+
+
+def _told_row(seed: int, told: Mapping[str, str], where: str) -> Row:
+    word = told["success"].lower()
+    if word not in (*YES, *NO, *BROKEN):
+        raise UsageError(
+            f"{where}: {told['success']!r} is neither success nor failure. Known are 1, 0, true, "
+            "false, success, failure, timeout, fault."
+        )
+    if word in BROKEN:
+        return Row(seed, "policy", "", "fault", "FAULT", 0)
+    name = re.sub(r"[\s-]+", "_", told.get("class", "").strip()).upper()
+    return _row(seed, word in YES, name, _spawn(told, where))
+
+
+def _row(seed: int, success: bool, failure_class: str, spawn: Spawn | None = None) -> Row:
+    reason = "success" if success else "failure"
+    return Row(seed, "policy", "", reason, failure_class or reason.upper(), 0, spawn)
+
+
+def _spawn(told: Mapping[str, str], where: str) -> Spawn | None:
+    if not told.get("x") or not told.get("y"):
+        return None
+    try:
+        return float(told["x"]), float(told["y"]), float(told.get("yaw") or 0.0)
+    except ValueError as error:
+        raise UsageError(f"{where}: a spawn that is no number ({error}).") from error
+
+
+def _whole(cell: str, where: str) -> int:
+    try:
+        number = float(cell)
+        if number == int(number):
+            return int(number)
+    except (ValueError, OverflowError):
+        pass
+    raise UsageError(f"{where}: {cell!r} is no whole number, and stands where a seed should.")
+
+
+def _times(seeds: Sequence[int]) -> dict[int, int]:
+    told: dict[int, int] = {}
+    for seed in seeds:
+        told[seed] = told.get(seed, 0) + 1
+    return told

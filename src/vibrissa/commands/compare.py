@@ -1,0 +1,207 @@
+"""Which of two or more policies is better? Tried on the same seeds, for as long as it takes.
+
+Better, worse or not separated, with the difference, its interval and what could have been seen;
+several get letters. It stops when the anytime test has decided, or at --episodes. Contenders are
+checkpoints (RUN:horizon=10), expert, zero or random, folders of eval and deploy, tables of
+episodes (.csv) and counts (name=32/50). docs/compare.md tells more.
+"""
+
+from __future__ import annotations
+
+import json as json_
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tyro.conf import Positional
+
+from vibrissa.core.errors import UsageError
+
+if TYPE_CHECKING:
+    from vibrissa.bench.contest import Entrant, Held
+    from vibrissa.bench.entrants import Source
+    from vibrissa.bench.outcomes import Row
+    from vibrissa.bench.setups import Place
+    from vibrissa.core.contract import Contract
+    from vibrissa.learn.policy import CheckpointPolicy
+
+HELD_OUT = 2_000_000  # as in vibrissa eval: no demonstration comes from these seeds
+SETTINGS = "contest.json"
+UNSETTLED = ("episodes", "out", "json", "no_films", "contenders")  # may differ when it goes on
+
+
+@dataclass(frozen=True)
+class Config:
+    contenders: Positional[tuple[str, ...]]
+    """Two or more, each with a label of your own if you like: old=runs/a new=runs/b."""
+    task: str = ""
+    """A task by name, or a file of your own; without it, the one the checkpoint was made for."""
+    episodes: int = 200
+    """At most so many seeds. With the same --out and more of them, a comparison goes on."""
+    seeds: int = HELD_OUT
+    """The first seed; the others follow it."""
+    site: str = ""
+    """Where the object starts: a site of the task, by name; the usual one by default."""
+    spawn_half: float | None = None
+    """Half the side of the square in which the object starts, m, where the task's does not suit."""
+    friction: str = "plausible"
+    """The contact variant of the scene: plausible or sticky."""
+    randomise: str = "none"
+    """What differs from one episode to the next: none, light or strong (docs/randomisation.md)."""
+    same_scenes: bool = False
+    """Episode numbers of tables and rollouts stand for scenes: number 7 of each was the same."""
+    level: float = 0.95
+    """How sure: one minus the share of equally good contenders that may be called different."""
+    dataset: Path | None = None
+    """Of checkpoints that carry no contract: the dataset they were trained on."""
+    accept_inferred: tuple[str, ...] = ()
+    """Take an inferred contract: the digest that was shown with it."""
+    device: str = "auto"
+    """cpu, cuda, cuda:1, mps; auto takes a GPU where there is one."""
+    no_films: bool = False
+    """Leave out the films of seeds on which two contenders differ."""
+    out: Path | None = None
+    """A folder for outcomes.jsonl and compare.html; one that was begun is gone on with."""
+    json: bool = False
+    """Print the result as JSON."""
+
+
+def run(cfg: Config) -> int:
+    from vibrissa.bench.contest import common_seeds, hold
+    from vibrissa.bench.entrants import enter, sources
+
+    began_s = time.perf_counter()
+    _check(cfg)
+    wanted = sources(cfg.contenders)
+    entrants, place = enter(
+        wanted, partial(_open, cfg), partial(_place, cfg), same_scenes=cfg.same_scenes
+    )
+    seeds = common_seeds(entrants, cfg.seeds, cfg.episodes)
+    known, keep = _rows(cfg, wanted, entrants)
+    held = hold(entrants, seeds, place=place, known=known, keep=keep, level=cfg.level)
+    page = None
+    if cfg.out is not None:
+        from vibrissa.bench.compare_page import write
+
+        wall_s = time.perf_counter() - began_s
+        page = write(
+            held, entrants, cfg.out, films=not cfg.no_films, settings=_settings(cfg), wall_s=wall_s
+        )
+    _tell(cfg, held, entrants, page)
+    return _exit_code(held)
+
+
+def _check(cfg: Config) -> None:
+    """What can be said before anything is built."""
+    if len(cfg.contenders) < 2:
+        raise UsageError(
+            "say who is compared, two or more: vibrissa compare runs/a runs/b, or expert, zero, "
+            "outcomes.csv, old=32/50."
+        )
+    if cfg.episodes < 1 or cfg.seeds < 0:
+        raise UsageError(f"--episodes {cfg.episodes} --seeds {cfg.seeds}: want at least 1 and 0.")
+    if not 0.5 <= cfg.level < 1:
+        raise UsageError(f"--level {cfg.level:g}: from 0.5 to below 1, such as 0.95.")
+
+
+def _open(cfg: Config, path: Path) -> CheckpointPolicy:
+    from vibrissa.bench.foreign import open_policy
+    from vibrissa.bench.setups import SLOTS
+    from vibrissa.learn.preflight import device_named
+
+    return open_policy(
+        path,
+        slots=SLOTS,
+        device=device_named(cfg.device),
+        dataset=cfg.dataset,
+        accepted=cfg.accept_inferred,
+        say=partial(print, file=sys.stderr),
+    )
+
+
+def _place(cfg: Config, contract: Contract | None) -> Place:
+    from vibrissa.bench.setups import place_for
+
+    if contract is None and not cfg.task:
+        raise UsageError("scripted pilots need a task: --task pick-place, or a file.")
+    return place_for(
+        contract,
+        task=cfg.task,
+        site=cfg.site,
+        friction=cfg.friction,
+        randomise=cfg.randomise,
+        spawn_half=cfg.spawn_half,
+    )
+
+
+def _rows(
+    cfg: Config, wanted: Sequence[Source], entrants: Sequence[Entrant]
+) -> tuple[Sequence[Row], Callable[[Row], None]]:
+    """The rows that --out holds already, and where new ones go."""
+    from vibrissa.bench.ledger import Ledger
+    from vibrissa.bench.outcomes import RowFile
+
+    if cfg.out is None:
+        return (), lambda _row: None
+    told = {one.label: one.words for one in entrants}
+    told |= {f"{one.label} weights": digest for one in wanted if (digest := _digest(one))}
+    Ledger(cfg.out / SETTINGS, {**_settings(cfg), "contenders": told})
+    file = RowFile(cfg.out / "outcomes.jsonl")
+    return list(file.rows), file.add
+
+
+def _digest(one: Source) -> str:
+    if one.kind != "policy":
+        return ""
+    from vibrissa.bench.trials import weights_of
+    from vibrissa.learn.run import pretrained_folder
+
+    return weights_of(pretrained_folder(one.path))
+
+
+def _settings(cfg: Config) -> dict[str, Any]:
+    """What must be the same when a comparison goes on, as plain values."""
+    told = {name: value for name, value in vars(cfg).items() if name not in UNSETTLED}
+    kept = {name: value for name, value in told.items() if value not in (None, "", ())}
+    return {n: v if isinstance(v, (int, float, str)) else str(v) for n, v in kept.items()}
+
+
+def _tell(cfg: Config, held: Held, entrants: Sequence[Entrant], page: Path | None) -> None:
+    from vibrissa.bench.compare_words import lines, told_of
+
+    if cfg.json:
+        print(json_.dumps(told_of(held, entrants), indent=2))
+        return
+    print("\n".join(lines(held)))
+    open_ = [one for one in held.comparisons.found if one.word == "not separated"]
+    if cfg.out is not None and any(one.live and one.test == "anytime" for one in open_):
+        print(f"more    the same command with --episodes {_more(cfg.episodes)} goes on with it")
+    if page is not None:
+        print(f"report  {page}")
+
+
+def _more(episodes: int) -> int:
+    return 500 if episodes < 500 else 2 * episodes
+
+
+def _exit_code(held: Held) -> int:
+    """1 where a judge gives presents or an episode broke down, which is told; 0 otherwise."""
+    if held.gifts:
+        print(
+            f"vibrissa: the zero pilot, which never moves, succeeded {held.gifts} times: the judge "
+            "of this task is broken, and no verdict of it counts.",
+            file=sys.stderr,
+        )
+    broken = [one for one in held.judged if one.live and one.faults]
+    for one in broken:
+        first = next(row for row in one.rows if row.reason == "fault")
+        print(
+            f"vibrissa: {one.faults} of {len(one.rows)} episodes of {one.label} broke down and "
+            f"count as not solved. The first (seed {first.seed}): {first.detail}",
+            file=sys.stderr,
+        )
+    return int(bool(held.gifts or broken or held.broken))

@@ -1,0 +1,228 @@
+"""Contenders on the same seeds: who is better, when it may end, and what is never paired."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from fakes import OneJoint, Reach
+
+from vibrissa.bench.compare import Judged, compare, compare_two, differing
+from vibrissa.bench.compare_words import lines, points, verdict
+from vibrissa.bench.contest import BLOCK, Entrant, common_seeds, hold
+from vibrissa.bench.evaluate import Setup
+from vibrissa.bench.outcomes import Row
+from vibrissa.control.pilots import Unasking
+from vibrissa.core.episode import Decision, Observation
+from vibrissa.core.errors import ArmFault, UsageError
+from vibrissa.core.stats import Pairs, mcnemar
+
+Knows = Callable[[int], bool]
+
+
+class Knowing(Unasking):
+    """Solves just the seeds that it knows, and breaks down on some."""
+
+    def __init__(self, knows: Knows, breaks: Knows = lambda _: False):
+        self._knows, self._breaks = knows, breaks
+
+    def reset(self, seed: int) -> None:
+        self._solves = self._knows(seed)
+        if self._breaks(seed):
+            raise ArmFault("a cable came off")
+
+    def decide(self, observation: Observation) -> Decision:
+        return Decision(np.array([1.0 if self._solves else 0.0], np.float32), "script")
+
+
+def entrant(label: str, knows: Knows, breaks: Knows = lambda _: False) -> Entrant:
+    setup = Setup(label, OneJoint, Reach, lambda _arm: Knowing(knows, breaks), slots=4)
+    return Entrant(label, f"knows some ({label})", setup)
+
+
+def rows(label: str, solved: str, first: int = 0) -> tuple[Row, ...]:
+    """Rows of consecutive seeds: 1 solved, 0 not, x broke down."""
+    reasons = {"1": "success", "0": "timeout", "x": "fault"}
+    return tuple(
+        Row(seed, label, "reach", reasons[c], reasons[c].upper(), 9)  # type: ignore[arg-type]
+        for seed, c in enumerate(solved, first)
+    )
+
+
+def test_it_stops_when_it_is_decided_and_leaves_the_other_seeds_untried() -> None:
+    held = hold([entrant("good", lambda _: True), entrant("bad", lambda _: False)], range(200))
+    (one,) = held.comparisons.found
+    assert (one.word, one.test, one.difference) == ("better", "anytime", 1.0)
+    assert [len(who.rows) for who in held.judged] == [BLOCK, BLOCK]
+    assert one.decided_after == 7
+    assert held.ended == "every comparison was decided"
+
+
+def test_equals_are_tried_to_the_end_and_not_separated() -> None:
+    same = [entrant("one", lambda s: s % 3 == 0), entrant("two", lambda s: s % 3 == 0)]
+    held = hold(same, range(40))
+    (one,) = held.comparisons.found
+    assert one.word == "not separated"
+    assert one.pairs == Pairs(14, 0, 0, 26)
+    assert (one.correlation, one.p) == (1.0, 1.0)
+    assert one.seen is not None
+    assert 0.1 < one.seen < 0.4
+    assert held.ended == "all 40 seeds were tried"
+    assert "would have been seen four times in five" in verdict(one)[1]
+
+
+def test_going_on_tries_nothing_again_and_comes_to_the_same() -> None:
+    tried: list[int] = []
+
+    def knows(seed: int) -> bool:
+        tried.append(seed)
+        return seed % 4 == 0
+
+    def some() -> list[Entrant]:
+        return [entrant("one", knows), entrant("two", lambda s: s % 5 == 0)]
+
+    kept: list[Row] = []
+    hold(some(), range(20), keep=kept.append)
+    assert sorted(tried) == list(range(20))
+    tried.clear()
+    more = hold(some(), range(50), known=kept)
+    assert sorted(tried) == list(range(20, 50))
+    tried.clear()
+    at_once = hold(some(), range(50))
+    assert more.comparisons == at_once.comparisons
+
+
+def test_one_that_is_separated_from_all_rests() -> None:
+    held = hold(
+        [
+            entrant("one", lambda s: s % 2 == 0),
+            entrant("two", lambda s: s % 2 == 0),
+            entrant("bad", lambda _: False),
+        ],
+        range(96),
+    )
+    counts = {one.label: len(one.rows) for one in held.judged}
+    assert counts["one"] == counts["two"] == 96
+    assert counts["bad"] < 60
+    assert held.comparisons.letters == {"one": "a", "two": "a", "bad": "b"}
+
+
+def test_faults_are_no_successes_and_are_told_apart() -> None:
+    held = hold(
+        [entrant("good", lambda _: True), entrant("loose", lambda _: True, lambda s: s % 2 == 1)],
+        range(64),
+    )
+    loose = held.judged[1]
+    assert 0 < loose.faults < len(loose.rows)
+    assert loose.success == len(loose.rows) - loose.faults
+    assert held.broken == []
+    assert any(f"{loose.faults} of them broke down" in line for line in lines(held))
+
+
+def test_one_that_always_breaks_down_ends_it() -> None:
+    held = hold([entrant("good", lambda _: True), entrant("dead", bool, lambda _: True)], range(99))
+    assert held.broken == ["dead"]
+    assert held.ended == "every episode of dead broke down"
+    assert len(held.judged[0].rows) == BLOCK
+
+
+def test_a_judge_that_gives_presents_is_told(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A task whose zero pilot wins: whatever else it says, its verdicts are worth nothing."""
+    from vibrissa.bench import contest
+    from vibrissa.bench.compare_page import _headline
+    from vibrissa.bench.setups import place_for
+    from vibrissa.commands.compare import _exit_code
+
+    monkeypatch.setattr(contest, "_pilot", lambda _place, name: entrant(name, bool).setup)
+    place = place_for(None, task="lift")
+    some = [entrant("one", lambda s: s % 2 == 0), entrant("two", lambda s: s % 2 == 0)]
+    held = hold(some, range(1, 4), place=place)
+    assert held.gifts == 3
+    assert _exit_code(held) == 1
+    assert "succeeded 3 times: the judge" in capsys.readouterr().err
+    assert "judge is broken" in _headline(held)
+
+
+def test_recorded_pairs_are_looked_at_once_by_the_exact_test() -> None:
+    one, two = "1" * 12 + "0" * 8, "1" * 4 + "0" * 16
+    found = compare_two(Judged("one", rows("one", one)), Judged("two", rows("two", two)))
+    assert (found.test, found.word) == ("McNemar", "better")
+    assert found.p == mcnemar(8, 0)
+    assert found.pairs == Pairs(4, 8, 0, 8)
+
+
+def test_only_common_seeds_count() -> None:
+    one = Judged("one", rows("one", "1110", first=0))
+    two = Judged("two", rows("two", "0001", first=2))
+    assert compare_two(one, two).pairs == Pairs(0, 1, 0, 1)
+    assert differing(one, two) == ([2], [])
+
+
+@pytest.mark.parametrize("why", ["counts", "seeds", "scenes"])
+def test_what_had_no_common_scenes_is_never_paired(why: str) -> None:
+    one = Judged("one", rows("one", "1" * 32 + "0" * 18))
+    two = Judged("two", rows("two", "1" * 23 + "0" * 27))
+    if why == "counts":
+        two = replace(two, scenes=False)
+    elif why == "seeds":
+        two = replace(two, rows=rows("two", "1" * 23 + "0" * 27, first=500))
+    else:
+        one = replace(one, rows=tuple(replace(r, spawn=(0.2, 0.1, 0.0)) for r in one.rows))
+        two = replace(two, rows=tuple(replace(r, spawn=(0.2, 0.15, 0.0)) for r in two.rows))
+    found = compare_two(one, two)
+    assert (found.test, found.pairs, found.word) == ("Barnard", None, "not separated")
+    assert found.p == pytest.approx(0.079, abs=5e-4)
+    assert found.unpaired
+    assert differing(one, two) == ([], [])
+    said = {"counts": "which scenes two had", "seeds": "no seed in common", "scenes": "elsewhere"}
+    assert said[why] in verdict(found)[1]
+
+
+def test_a_test_that_may_be_looked_at_once_never_ends_it_early() -> None:
+    """Against counts alone there is no anytime test, so that all seeds are tried first."""
+    counts = Entrant("counts", "", None, rows("counts", "0" * 50), scenes=False)
+    held = hold([entrant("good", lambda _: True), counts], range(48))
+    (one,) = held.comparisons.found
+    assert (one.test, one.word) == ("Barnard", "better")
+    assert len(held.judged[0].rows) == 48
+    assert held.ended == "all 48 seeds were tried"
+
+
+def test_whoever_is_judged_here_is_tried_on_the_seeds_of_those_who_were() -> None:
+    there = Entrant("there", "", None, rows("there", "10" * 6, first=100))
+    here = entrant("here", lambda s: s % 2 == 0)
+    seeds = common_seeds([here, there], 0, 10)
+    assert seeds == list(range(100, 110))
+    (one,) = hold([here, there], seeds).comparisons.found
+    assert one.test == "anytime"
+    assert one.pairs == Pairs(5, 0, 0, 5)
+    elsewhere = Entrant("elsewhere", "", None, rows("elsewhere", "11", first=7))
+    with pytest.raises(UsageError, match="there, elsewhere have no seed in common"):
+        common_seeds([here, there, elsewhere], 0, 10)
+
+
+def test_several_are_corrected_for_their_number() -> None:
+    """6 : 0 separates two alone (p = 0.031), and not three times over."""
+    one, two = rows("one", "1" * 6), rows("two", "0" * 6)
+    alone = compare([Judged("one", one), Judged("two", two)])
+    assert alone.found[0].word == "better"
+    three = compare(
+        [Judged("one", one), Judged("two", two), Judged("three", rows("three", "010100"))]
+    )
+    found = next(c for c in three.found if (c.first, c.second) == ("one", "two"))
+    assert found.p == pytest.approx(0.03125)
+    assert found.p_adjusted == pytest.approx(3 * 0.03125)
+    assert set(three.letters.values()) == {"a"}
+
+
+def test_differences_are_told_with_their_sign() -> None:
+    assert [points(d) for d in (0.1, -0.034, 0.001, -0.001)] == [
+        "+10 points",
+        "−3 points",
+        "0 points",
+        "0 points",
+    ]

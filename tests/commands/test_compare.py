@@ -1,0 +1,182 @@
+"""`vibrissa compare`: every kind of contender, going on, the page, and one line for bad input."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from vibrissa import cli
+from vibrissa.bench.outcomes import read_rows
+
+
+def compared(capsys: pytest.CaptureFixture[str], *words: str, code: int = 0) -> dict[str, Any]:
+    """What `--json` prints; nothing else may be on stdout."""
+    assert cli.main(["compare", *words, "--json"]) == code
+    return json.loads(capsys.readouterr().out)
+
+
+def refused(capsys: pytest.CaptureFixture[str], *words: str) -> str:
+    """The one line on stderr of a call that must fail."""
+    assert cli.main(["compare", *words]) == 1
+    out, err = capsys.readouterr()
+    assert out == ""
+    (line,) = err.splitlines()
+    assert line.startswith("vibrissa: ")
+    return line
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of the debug recipe on two demonstrations: it fits the arm, and solves nothing."""
+    folder = tmp_path_factory.mktemp("a run")
+    told = ["--episodes", "2", "--seeds", "5", "--task", "lift"]
+    assert cli.main(["record", "--out", str(folder / "set"), *told]) == 0
+    words = ["train", "debug", str(folder / "set"), "--out", str(folder / "run")]
+    assert cli.main([*words, "--device", "cpu"]) == 0
+    return folder / "run"
+
+
+def test_a_published_comparison_is_not_separated(capsys: pytest.CaptureFixture[str]) -> None:
+    told = compared(capsys, "published=32/50", "other=23/50")
+    (one,) = told["comparisons"]
+    assert (one["first"], one["second"]) == ("published", "other")
+    assert (one["verdict"], one["test"]) == ("not separated", "Barnard")
+    assert one["p"] == pytest.approx(0.079, abs=5e-4)
+    assert one["difference"] == pytest.approx(0.18)
+    assert told["beside"] == {}
+    assert cli.main(["compare", "published=32/50", "other=23/50"]) == 0
+    out = capsys.readouterr().out
+    assert "published and other are not separated: +18 points (−1 to +36)" in out
+    assert "unpaired: nothing says which scenes published had" in out
+
+
+def test_scripted_pilots_with_a_page(
+    opengl: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "here"
+    words = ["expert", "still=random", "--task", "lift", "--episodes", "40", "--out", str(out)]
+    told = compared(capsys, *words)
+    (one,) = told["comparisons"]
+    assert (one["verdict"], one["test"]) == ("better", "anytime")
+    assert told["ended"] == "every comparison was decided"
+    assert told["beside"]["zero"] == {"success": 0, "episodes": 16}
+    assert told["contenders"]["expert"]["success"] == 16
+    tried = [(row.pilot, row.seed) for row in read_rows(out / "outcomes.jsonl")]
+    assert len(tried) == len(set(tried)) == 48  # the expert is one of the two, and tried once
+    page = (out / "compare.html").read_text("utf8")
+    assert "expert is better than still" in page
+    assert page.count("<video") == 4  # two seeds that the expert alone solved, both contenders
+    assert json.loads((out / "compare.json").read_text("utf8")) == told
+    again = compared(capsys, *words)
+    assert again["comparisons"] == told["comparisons"]
+    assert len(read_rows(out / "outcomes.jsonl")) == 48
+
+
+def test_it_goes_on_with_more_episodes_and_with_nothing_else(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "on"
+    words = ["zero", "still=zero:min=0.01", "--task", "lift", "--out", str(out), "--no-films"]
+    first = compared(capsys, *words, "--episodes", "4")
+    assert first["comparisons"][0]["pairs"]["neither"] == 4
+    more = compared(capsys, *words, "--episodes", "7")
+    assert more["comparisons"][0]["pairs"]["neither"] == 7
+    assert "was begun with" in refused(capsys, *words, "--episodes", "7", "--seeds", "5")
+
+
+def test_checkpoints_folders_and_tables_are_compared_on_the_same_seeds(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    judged = tmp_path / "judged"
+    words = ["eval", str(run), "--episodes", "6", "--device", "cpu", "--out", str(judged)]
+    assert cli.main([*words, "--json"]) == 0
+    capsys.readouterr()
+    table = tmp_path / "theirs.csv"
+    seeds = sorted({row.seed for row in read_rows(judged / "outcomes.jsonl")})
+    table.write_text("seed,success\n" + "".join(f"{seed},1\n" for seed in seeds[:5]))
+    told = compared(capsys, f"new={run}:horizon=2", f"old={judged}", str(table), "--device", "cpu")
+    found = {(one["first"], one["second"]): one for one in told["comparisons"]}
+    assert found["new", "old"]["test"] == "anytime"
+    assert found["new", "old"]["pairs"] == {
+        "both": 0,
+        "only_first": 0,
+        "only_second": 0,
+        "neither": 5,
+    }
+    assert found["old", "theirs"]["test"] == "McNemar"
+    assert found["old", "theirs"]["pairs"]["only_second"] == 5
+    assert told["contenders"]["new"]["judged_here"] is True
+    assert told["contenders"]["old"]["judged_here"] is False
+    assert told["beside"]["expert"] == {"success": 5, "episodes": 5}
+
+
+def test_a_wider_spawn_is_another_place(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    spawns = []
+    for half in ("0.02", "0.05"):
+        out = tmp_path / half
+        words = ["zero", "random", "--task", "lift", "--spawn-half", half, "--episodes", "12"]
+        compared(capsys, *words, "--out", str(out), "--no-films")
+        spawns.append([r.spawn for r in read_rows(out / "outcomes.jsonl") if r.spawn])
+    reach = [max(abs(x - 0.25) for x, _, _ in some) for some in spawns]
+    assert reach[0] <= 0.021 < reach[1] <= 0.051
+    words = [f"near={tmp_path / '0.02'}#random", f"far={tmp_path / '0.05'}#random"]
+    (one,) = compared(capsys, *words)["comparisons"]
+    assert one["test"] == "Barnard"
+    assert "not the same scene for both" in one["unpaired"]
+
+
+def test_a_policy_that_only_breaks_down_is_told_and_ends_with_1(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from safetensors.numpy import load_file, save_file
+
+    broken = tmp_path / "broken"
+    shutil.copytree((run / "checkpoints" / "last").resolve(), broken)
+    weights = broken / "pretrained_model" / "model.safetensors"
+    tensors = load_file(weights)
+    tensors["model.action_head.bias"] = np.full_like(tensors["model.action_head.bias"], 3e38)
+    save_file(tensors, weights)
+    words = ["compare", str(broken), "expert", "--device", "cpu", "--out", str(tmp_path / "out")]
+    assert cli.main([*words, "--json", "--no-films"]) == 1
+    out, err = capsys.readouterr()
+    told = json.loads(out)
+    assert told["ended"] == "every episode of broken broke down"
+    assert told["contenders"]["broken"]["faults"] == told["contenders"]["broken"]["episodes"] == 16
+    assert "16 of 16 episodes of broken broke down" in err
+    assert "NaN" in err
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["expert"], "two or more"),
+        (["expert", "zero"], "scripted pilots need a task"),
+        (["expert", "expert", "--task", "lift"], "contenders called 'expert' twice"),
+        (["zero=32/50", "23/50"], "'zero' is the pilot that stands beside"),
+        (["no/such/run", "23/50"], "no contender 'no/such/run'"),
+        (["expert:horizon=3", "zero", "--task", "lift"], "has no chunks"),
+        (["60/50", "23/50"], "successes/episodes"),
+        (["expert", "random", "--task", "lift", "--episodes", "0"], "at least 1"),
+        (["expert", "random", "--task", "lift", "--level", "1"], "--level 1"),
+        (["expert", "random", "--task", "lift", "--spawn-half", "0"], "above 0"),
+        (["expert", "random", "--task", "lift", "--site", "moon"], "no spawn site 'moon'"),
+    ],
+)
+def test_bad_input_is_one_line(
+    capsys: pytest.CaptureFixture[str], words: list[str], told: str
+) -> None:
+    assert told in refused(capsys, *words)
+
+
+def test_an_empty_folder_is_no_contender(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    line = refused(capsys, str(tmp_path), "23/50")
+    assert "neither run.json nor config.json" in line
+    (tmp_path / "outcomes.jsonl").write_text("")
+    assert "holds nobody" in refused(capsys, str(tmp_path), "23/50")
