@@ -167,7 +167,7 @@ def test_what_had_no_common_scenes_is_never_paired(why: str) -> None:
     one = Judged("one", rows("one", "1" * 32 + "0" * 18))
     two = Judged("two", rows("two", "1" * 23 + "0" * 27))
     if why == "counts":
-        two = replace(two, scenes=False)
+        two = replace(two, scenes="")
     elif why == "seeds":
         two = replace(two, rows=rows("two", "1" * 23 + "0" * 27, first=500))
     else:
@@ -182,9 +182,18 @@ def test_what_had_no_common_scenes_is_never_paired(why: str) -> None:
     assert said[why] in verdict(found)[1]
 
 
+def test_placements_of_two_days_are_not_paired_and_those_of_one_are() -> None:
+    one = Judged("one", rows("one", "1100"), scenes="/day 1")
+    two = Judged("two", rows("two", "0110"), scenes="/day 1")
+    assert compare_two(one, two).pairs == Pairs(1, 1, 1, 1)
+    other = compare_two(one, replace(two, scenes="/day 2"))
+    assert other.pairs is None
+    assert "different places" in other.unpaired
+
+
 def test_a_test_that_may_be_looked_at_once_never_ends_it_early() -> None:
     """Against counts alone there is no anytime test, so that all seeds are tried first."""
-    counts = Entrant("counts", "", None, rows("counts", "0" * 50), scenes=False)
+    counts = Entrant("counts", "", None, rows("counts", "0" * 50), scenes="")
     held = hold([entrant("good", lambda _: True), counts], range(48))
     (one,) = held.comparisons.found
     assert (one.test, one.word) == ("Barnard", "better")

@@ -9,9 +9,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from fakes import CONTRACT
 
 from vibrissa import cli
-from vibrissa.bench.outcomes import read_rows
+from vibrissa.bench.outcomes import Row, read_rows
+from vibrissa.bench.verdicts import UNLABELLED
 
 
 def compared(capsys: pytest.CaptureFixture[str], *words: str, code: int = 0) -> dict[str, Any]:
@@ -149,6 +151,44 @@ def test_a_policy_that_only_breaks_down_is_told_and_ends_with_1(
     assert told["contenders"]["broken"]["faults"] == told["contenders"]["broken"]["episodes"] == 16
     assert "16 of 16 episodes of broken broke down" in err
     assert "NaN" in err
+
+
+def deployed(folder: Path, verdicts: str, seeds: int | None = None) -> Path:
+    """A deployment's folder: 1 success, 0 failure, ? nobody said."""
+    folder.mkdir(parents=True)
+    told = {"checkpoint": "there", "seeds": seeds, "contract": CONTRACT.to_dict()}
+    (folder / "deployment.json").write_text(json.dumps(told))
+    classes = {
+        "1": ("success", "SUCCESS"),
+        "0": ("failure", "FAILURE"),
+        "?": ("aborted", UNLABELLED),
+    }
+    rows = [
+        Row(seed, "policy", "watched", *classes[c], 9)  # type: ignore[arg-type]
+        for seed, c in enumerate(verdicts, seeds or 0)
+    ]
+    (folder / "outcomes.jsonl").write_text("".join(row.to_json() + "\n" for row in rows))
+    return folder
+
+
+def test_rollouts_of_a_real_arm_are_paired_only_where_they_shared_placements(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    one = deployed(tmp_path / "monday", "1101?01110")
+    two = deployed(tmp_path / "tuesday", "0000100000")
+    (found,) = compared(capsys, str(one), str(two))["comparisons"]
+    assert (found["test"], found["pairs"]) == ("Barnard", None)
+    assert found["difference"] == pytest.approx(6 / 9 - 1 / 10)
+    (same,) = compared(capsys, str(one), str(two), "--same-scenes")["comparisons"]
+    assert same["pairs"] == {"both": 0, "only_first": 6, "only_second": 0, "neither": 3}
+    both = [deployed(tmp_path / "blind" / name, said) for name, said in (("A", "11"), ("B", "10"))]
+    (tmp_path / "blind" / "order.json").write_text("{}")
+    (blind,) = compared(capsys, *map(str, both))["comparisons"]
+    assert (blind["test"], blind["pairs"]["both"]) == ("McNemar", 1)
+    again = deployed(tmp_path / "simulated", "1100", seeds=7)
+    (tmp_path / "theirs.csv").write_text("seed,success\n7,0\n8,1\n")
+    (found,) = compared(capsys, str(again), str(tmp_path / "theirs.csv"))["comparisons"]
+    assert found["pairs"] == {"both": 1, "only_first": 1, "only_second": 0, "neither": 0}
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ scenes by Barnard's. Several comparisons at once are corrected for their number 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import combinations
 from typing import Any, Literal
@@ -27,19 +27,21 @@ from vibrissa.core.stats import (
 )
 
 Word = Literal["better", "worse", "not separated"]
+SEEDS = "seeds"  # of the simulator: equal ones mean equal scenes, whoever judged
 SAME_M = 1e-3  # two spawns of one seed are alike up to this (m, and rad of yaw)
 
 
 @dataclass(frozen=True)
 class Judged:
-    """A contender with its outcomes. scenes: equal seeds mean equal scenes.
+    """A contender with its outcomes. scenes: what its seeds number; empty where nobody knows.
 
+    Two of them are paired where both number the same: SEEDS, or one arm's placements.
     live: judged here, seed by seed, so that whoever looked may have stopped on what he saw.
     """
 
     label: str
     rows: tuple[Row, ...]
-    scenes: bool = True
+    scenes: str = SEEDS
     live: bool = False
 
     @property
@@ -68,7 +70,7 @@ class Comparison:
     interval: Interval
     p: float
     p_adjusted: float
-    seen: float | None
+    seen: float | None = None
     pairs: Pairs | None = None
     correlation: float | None = None
     decided_after: int | None = None
@@ -100,10 +102,13 @@ class Comparisons:
         return all(one.test == "anytime" for one in self.found if one.live)
 
 
-def compare(judged: Sequence[Judged], level: float = 0.95) -> Comparisons:
-    """Every contender against every other one."""
+def compare(judged: Sequence[Judged], level: float = 0.95, *, brief: bool = False) -> Comparisons:
+    """Every contender against every other one.
+
+    brief: without what could have been seen, which takes longest and decides nothing.
+    """
     alone = [
-        replace(compare_two(one, other, level), live=one.live or other.live)
+        replace(compare_two(one, other, level, brief=brief), live=one.live or other.live)
         for one, other in combinations(judged, 2)
     ]
     adjusted = holm([one.p for one in alone])
@@ -117,7 +122,9 @@ def compare(judged: Sequence[Judged], level: float = 0.95) -> Comparisons:
     return Comparisons(found, {one.label: given[place[one.label]] for one in judged})
 
 
-def compare_two(one: Judged, other: Judged, level: float = 0.95) -> Comparison:
+def compare_two(
+    one: Judged, other: Judged, level: float = 0.95, *, brief: bool = False
+) -> Comparison:
     """Two contenders by themselves, on the seeds that both have, in their order."""
     why = unpaired(one, other)
     if why:
@@ -126,7 +133,8 @@ def compare_two(one: Judged, other: Judged, level: float = 0.95) -> Comparison:
     mine = sorted((row.seed, row.success) for row in one.rows)
     outcomes = [(success, theirs[seed]) for seed, success in mine if seed in theirs]
     looked = one.live or other.live
-    return (_looked_at if looked else _looked_once)(one, other, outcomes, level)
+    found = (_looked_at if looked else _looked_once)(one, other, outcomes, level)
+    return found if brief else replace(found, seen=_seen(found))
 
 
 def unpaired(one: Judged, other: Judged) -> str:
@@ -134,6 +142,8 @@ def unpaired(one: Judged, other: Judged) -> str:
     for who in (one, other):
         if not who.scenes:
             return f"nothing says which scenes {who.label} had"
+    if one.scenes != other.scenes:
+        return "they were tried in different places, whose numbers do not agree"
     theirs = {row.seed: row for row in other.rows}
     common = [(row, theirs[row.seed]) for row in one.rows if row.seed in theirs]
     if not common:
@@ -160,7 +170,7 @@ def _looked_at(
     for first, second in outcomes:
         test.add(first, second)
     interval = confidence_sequence(test.pairs, level)
-    told = _paired(one, other, test.pairs, "anytime", test.p, interval, seen_by_anytime, level)
+    told = _paired(one, other, test.pairs, "anytime", test.p, interval, level)
     return replace(told, decided_after=test.seeds_needed)
 
 
@@ -169,8 +179,7 @@ def _looked_once(
 ) -> Comparison:
     pairs = Pairs.of(outcomes)
     p = mcnemar(pairs.only_first, pairs.only_second)
-    interval = newcombe_paired(pairs, level)
-    return _paired(one, other, pairs, "McNemar", p, interval, seen_by_mcnemar, level)
+    return _paired(one, other, pairs, "McNemar", p, newcombe_paired(pairs, level), level)
 
 
 def _paired(
@@ -180,11 +189,8 @@ def _paired(
     test: Literal["anytime", "McNemar"],
     p: float,
     interval: Interval,
-    seen_by: Callable[..., float | None],
     level: float,
 ) -> Comparison:
-    # One more seed on which they differ: with none seen, some could still be there.
-    share = (pairs.discordant + 1) / (pairs.seeds + 2)
     return Comparison(
         one.label,
         other.label,
@@ -193,11 +199,19 @@ def _paired(
         interval,
         p,
         p,
-        seen_by(pairs.seeds, share, level=level),
-        pairs,
-        correlation(pairs),
+        pairs=pairs,
+        correlation=correlation(pairs),
         level=level,
     )
+
+
+def _seen(found: Comparison) -> float | None:
+    pairs = found.pairs
+    assert pairs is not None
+    # One more seed on which they differ: with none seen, some could still be there.
+    share = (pairs.discordant + 1) / (pairs.seeds + 2)
+    seen_by = seen_by_anytime if found.test == "anytime" else seen_by_mcnemar
+    return seen_by(pairs.seeds, share, level=found.level)
 
 
 def _apart(one: Judged, other: Judged, why: str, level: float) -> Comparison:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from vibrissa.bench.compare import Comparisons, Judged, compare
+from vibrissa.bench.compare import SEEDS, Comparisons, Judged, compare
 from vibrissa.bench.evaluate import Setup
 from vibrissa.bench.judge import BESIDE, judge
 from vibrissa.bench.outcomes import Row
@@ -20,14 +20,14 @@ BLOCK = 16  # seeds between two looks: two rounds of the eight arms that stand s
 class Entrant:
     """Who competes: a setup that can be judged here, or rows that are there already.
 
-    scenes: whether equal seeds of its rows mean equal scenes. words: what it is.
+    scenes: what the seeds of its rows number, see `compare.Judged`. words: what it is.
     """
 
     label: str
     words: str
     setup: Setup | None = None
     rows: tuple[Row, ...] = ()
-    scenes: bool = True
+    scenes: str = SEEDS
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ def common_seeds(entrants: Sequence[Entrant], first: int, episodes: int) -> list
 
     Raises UsageError where recorded contenders have no seed in common with each other.
     """
-    recorded = [one for one in entrants if one.setup is None and one.scenes]
+    recorded = [one for one in entrants if one.setup is None and one.scenes == SEEDS]
     if not recorded or all(one.setup is None for one in entrants):
         return list(range(first, first + episodes))
     common = set.intersection(*({row.seed for row in one.rows} for one in recorded))
@@ -130,7 +130,7 @@ def _now(judged: Sequence[Judged], level: float, ended: str) -> tuple[str, set[s
     broken = [one.label for one in judged if one.live and one.faults == len(one.rows)]
     if broken:
         return f"every episode of {', '.join(broken)} broke down", set()
-    now = compare(judged, level)
+    now = compare(judged, level, brief=True)
     if not now.may_be_looked_at:
         return ended, {one.label for one in judged}
     apart = [one for one in now.found if one.word == "not separated" and one.live]

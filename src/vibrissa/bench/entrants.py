@@ -15,10 +15,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from vibrissa.bench.compare import SEEDS
 from vibrissa.bench.contest import Entrant
 from vibrissa.bench.judge import BESIDE
 from vibrissa.bench.logbook import DEPLOYMENT, counted, read_told
 from vibrissa.bench.options import PilotOptions, named
+from vibrissa.bench.order import ORDER
 from vibrissa.bench.outcomes import Row, read_rows
 from vibrissa.bench.setups import PILOTS, Place, learnt, scripted
 from vibrissa.bench.tables import SUFFIXES, from_counts, is_counts, read_table
@@ -149,23 +151,36 @@ def _recorded(one: Source, same_scenes: bool) -> Entrant:
         raise UsageError(f"{one.text}: what was judged elsewhere cannot be played differently now.")
     if one.kind == "counts":
         told = from_counts(one.text)
-        return Entrant(one.label, told.words, None, _named(told.rows, one.label), told.scenes)
+        return Entrant(one.label, told.words, None, _named(told.rows, one.label), "")
     if one.kind == "table":
         told = read_table(one.path, same_scenes=same_scenes)
-        return Entrant(one.label, told.words, None, _named(told.rows, one.label), told.scenes)
+        scenes = SEEDS if told.scenes else ""
+        return Entrant(one.label, told.words, None, _named(told.rows, one.label), scenes)
     file = one.path if one.path.is_file() else one.path / OUTCOMES
-    rows, scenes = _of_one_pilot(read_rows(file), one), True
+    rows, scenes = _of_one_pilot(read_rows(file), one), SEEDS
     words = f"{len(rows)} episodes in {one.path}"
     if (file.parent / DEPLOYMENT).is_file():
         rows = counted(rows)
-        told_of, _ = read_told(file.parent)
-        scenes = told_of.get("seeds") is not None or same_scenes
+        scenes = SEEDS if same_scenes else _placements(file.parent)
         words = f"{len(rows)} rollouts that were judged, in {one.path}"
     if not rows:
         raise UsageError(f"{one.path} holds no judged episode yet.")
     if len({row.seed for row in rows}) < len(rows):
         raise UsageError(f"{file} has a seed twice for one pilot: it is no single evaluation.")
     return Entrant(one.label, words, None, _named(rows, one.label), scenes)
+
+
+def _placements(folder: Path) -> str:
+    """What the numbers of a deployment's rollouts stand for.
+
+    On the simulated arm they are seeds. Two policies in turn on a real arm had each placement
+    together, whose folders lie beside each other; otherwise nobody placed things alike.
+    """
+    told, _ = read_told(folder)
+    if told.get("seeds") is not None:
+        return SEEDS
+    together = folder.resolve().parent
+    return str(together) if (together / ORDER).is_file() else ""
 
 
 def _of_one_pilot(rows: Sequence[Row], one: Source) -> list[Row]:

@@ -70,7 +70,8 @@ class AnytimeTest:
         counts = [now.both, now.only_first, now.only_second, now.neither]
         counts[2 * (not first) + (not second)] += 1
         self.pairs = Pairs(*counts)
-        self._most = max(self._most, self.log_e)
+        if first != second:
+            self._most = max(self._most, self.log_e)
         if self.seeds_needed is None and self.decided:
             self.seeds_needed = self.pairs.seeds
 
