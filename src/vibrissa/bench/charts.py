@@ -20,6 +20,7 @@ Square = tuple[float, float, float]  # its centre's x and y, and its half side, 
 # Its centre's x and y and its half sides, m, and how far it is turned, rad.
 Rectangle = tuple[float, float, float, float, float]
 Landmark = Square | Rectangle
+BESIDE_BAR = 8  # so many letters of a name fit to the left of its bar
 
 
 @dataclass(frozen=True)
@@ -47,18 +48,23 @@ class Frame:
 
 
 def forest(summaries: Mapping[str, Summary]) -> str:
-    """One line a pilot: its rate as a dot, its 95 % interval as a bar, on a scale of 0 to 100 %."""
-    frame = Frame(460, 34 + 40 * len(summaries), (0, 100), (0, 1), left=78, right=100, top=4)
+    """One line a pilot: its rate as a dot, its 95 % interval as a bar, on a scale of 0 to 100 %.
+
+    Where a name is too long to stand beside its bar, all stand above.
+    """
+    above = max(map(len, summaries), default=0) > BESIDE_BAR
+    step, left = (54, 12) if above else (40, 78)
+    frame = Frame(460, 34 + step * len(summaries), (0, 100), (0, 1), left=left, right=100, top=4)
     parts = [
         _grid_x(frame, [0, 25, 50, 75, 100], "%"),
     ]
     for i, (name, summary) in enumerate(summaries.items()):
-        y = 24 + 40 * i
+        y = (40 if above else 24) + step * i
         low, high = (100 * v for v in summary.interval)
         rate = 100 * (summary.rate or 0.0)
         kind = "main" if i == 0 else "beside"
         parts += [
-            f'<text class="name" x="0" y="{y + 5}">{escape(name)}</text>',
+            f'<text class="name" x="0" y="{y - 16 if above else y + 5}">{escape(name)}</text>',
             f'<line class="bar {kind}" x1="{frame.px(low):.1f}" x2="{frame.px(high):.1f}" '
             f'y1="{y}" y2="{y}"/>',
             f'<circle class="dot {kind}" cx="{frame.px(rate):.1f}" cy="{y}" r="7"/>',

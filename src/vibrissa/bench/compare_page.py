@@ -37,6 +37,7 @@ from vibrissa.sim import gl
 
 NAME = "compare"
 OF_EACH_KIND, MOST_FILMED = 2, 6  # seeds for each pair of contenders, and in all
+SHORT = 28  # letters of a label in a drawing
 BARE = ("SUCCESS", "FAILURE", "FAULT")  # classes that tell no more than the rate does
 
 
@@ -84,11 +85,13 @@ def densities(judged: Sequence[Judged]) -> str:
         drawn = zip(rates, curve, strict=True)
         line = " ".join(f"{frame.px(100 * r):.1f},{frame.py(v):.1f}" for r, v in drawn)
         top = int(np.argmax(curve))
-        x = min(max(frame.px(100 * rates[top]), 60), 400)
+        shown = label if len(label) <= SHORT else f"{label[: SHORT - 10]}…{label[-9:]}"
+        half = 4.5 * len(shown)
+        x = min(max(frame.px(100 * rates[top]), half), frame.width - half)
         parts.append(
             f'<polyline class="{"smooth" if i == 0 else "raw"}" points="{line}"/>'
             f'<text class="name" x="{x:.1f}" y="{frame.py(curve[top]) - 6:.1f}" '
-            f'text-anchor="middle">{escape(label)}</text>'
+            f'text-anchor="middle">{escape(shown)}</text>'
         )
     return svg(frame.width, frame.height, parts, "How likely each true rate is")
 
