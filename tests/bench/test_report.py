@@ -174,3 +174,16 @@ def test_a_phone_shows_the_whole_report(tmp_path: Path, chromium: Browser) -> No
     look = check_page(chromium, write(report(), tmp_path / "report"), PARTS, tmp_path)
     assert look.measured["headline"].startswith("Reach half a radian: 7 of 10")
     assert "never picked up" in look.measured["text"]
+
+
+def test_many_episodes_are_rates_over_the_table(tmp_path: Path, chromium: Browser) -> None:
+    rows = [
+        row(i, kind, spawn=(0.18 + 0.0012 * i, 0.19 + 0.0011 * (7 * i % 60), 0.7 * i))
+        for i, kind in enumerate(["SUCCESS", "MISSED_GOAL", "SUCCESS"] * 20)
+    ]
+    many = report(rows=rows, beside={}, area=(0.217, 0.225, 0.04))
+    look = check_page(chromium, write(many, tmp_path / "many"), [*PARTS, "rates"], tmp_path)
+    assert "quick look" not in look.measured["text"]
+    assert "No expert and no zero pilot stood beside it" in look.measured["text"]
+    real = report(rows=rows, beside={}, note="Rollouts on a real arm, judged by a person.")
+    assert "No expert" not in to_markdown(to_page(real))

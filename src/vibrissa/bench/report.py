@@ -234,7 +234,7 @@ def _limits(report: Report, summary: Summary) -> list[Note]:
             "All of it is simulated, with starts from one square of the table: a real arm, or "
             "another place, is another question."
         )
-    if not report.beside:
+    if not report.beside and not report.note:
         told.append(
             "No expert and no zero pilot stood beside it, so nobody has shown that this scene can "
             "be done and that its judge gives nothing away."
