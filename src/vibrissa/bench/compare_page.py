@@ -115,7 +115,7 @@ def _sentence(held: Held, wall_s: float) -> str:
     seeds = sorted({row.seed for one in live for row in one.rows})
     return (
         f"Judged on the same {len(seeds)} seeds, {seeds[0]} to {seeds[-1]}, one after another: "
-        f"{held.ended}. It took {duration(wall_s)}."
+        f"{held.ended}. This call took {duration(wall_s)}."
     )
 
 
@@ -133,9 +133,15 @@ def _verdicts(held: Held) -> list[Part]:
         for one in held.judged
         if one.faults
     ]
-    for one in held.comparisons.found:
-        parts += [Note(f"{verdict(one)[0]}.", "verdict"), Note(f"{_sentence_of(basis(one))}.")]
-    return parts
+    found = held.comparisons.found
+    if len(found) == 1:
+        (one,) = found
+        return [
+            *parts,
+            Note(f"{verdict(one)[0]}.", "verdict"),
+            Note(f"{_sentence_of(basis(one))}."),
+        ]
+    return [*parts, *(Note(f"{verdict(one)[0].partition(';')[0]}.") for one in found)]
 
 
 def _contenders(held: Held, entrants: Sequence[Entrant]) -> Table:
@@ -174,7 +180,11 @@ def _pairs(held: Held) -> Table:
         for one in held.comparisons.found
     ]
     head = ("", "verdict", "difference", "interval", "test", "pairs", "correlation", "could see")
-    several = "p-values are corrected for the number of pairs (Holm). " if len(rows) > 1 else ""
+    several = (
+        "p-values are corrected for the number of pairs (Holm), intervals are not. "
+        if len(rows) > 1
+        else ""
+    )
     note = f"{several}Could see: the smallest difference that is found four times in five. "
     note += "The anytime test and its interval hold however often one looks (docs/compare.md); the "
     note += "other ones hold for numbers of episodes that were fixed beforehand."
