@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import replace
@@ -26,12 +27,15 @@ from vibrissa.sim.varied import model_of, scene_of
 from vibrissa.sim.views import chosen, look
 
 SETTLE_S = 0.2  # before the first tick: the servos find their sag, the object its rest
-_AILMENTS = (
-    mujoco.mjtWarning.mjWARN_BADQPOS,
-    mujoco.mjtWarning.mjWARN_BADQVEL,
-    mujoco.mjtWarning.mjWARN_BADQACC,
-    mujoco.mjtWarning.mjWARN_BADCTRL,
-)
+_AILMENTS = [
+    int(ailment)
+    for ailment in (
+        mujoco.mjtWarning.mjWARN_BADQPOS,
+        mujoco.mjtWarning.mjWARN_BADQVEL,
+        mujoco.mjtWarning.mjWARN_BADQACC,
+        mujoco.mjtWarning.mjWARN_BADCTRL,
+    )
+]
 
 
 class SimArm:
@@ -59,6 +63,9 @@ class SimArm:
         self._names = tuple(self._seen)
         speed = np.asarray(cfg.servo.most_rad_s, np.float32)
         self._limits = Limits(LOW_RAD, HIGH_RAD, speed, 1.0 / cfg.rate_hz)
+        self._goal: NDArray[np.float64] | None = None  # (3,), where it cannot be moved
+        if cfg.base is None:
+            self._goal = self._goal_position({})
         self._images: LazyImages | None = None
         self._drawn: dict[str, Picture] = {}  # made beside one that was asked for
         self.put: goals.Triple | None = None  # x, y (m), yaw (rad) of the object at every reset
@@ -234,8 +241,8 @@ class SimArm:
         self.tick += 1
         self.pending = False
         data = self.data
-        finite = np.isfinite(data.qpos).all() and np.isfinite(data.qvel).all()
-        if not finite or not np.isfinite(data.ctrl).all() or self._ails():
+        squares = sum(values.dot(values) for values in (data.qpos, data.qvel, data.ctrl))
+        if not math.isfinite(squares) or self._ails():
             raise ArmFault(
                 f"the simulation is no longer finite at tick {self.tick}; the last action sent "
                 f"was {np.round(self.data.ctrl, 3).tolist()}. Reset the arm."
@@ -249,8 +256,8 @@ class SimArm:
         self.data.qpos[at : at + 7] = (x, y, z, *turned)
 
     def _ails(self) -> bool:
-        counts = self.data.warning.number
-        return any(counts[int(ailment)] for ailment in _AILMENTS)
+        counts = self.data.warning.number.tolist()
+        return any(counts[ailment] for ailment in _AILMENTS)
 
     def _draw(self, name: str) -> Picture:
         """A picture for `observe`; colour and depth of one camera come of one rendering."""
@@ -295,9 +302,15 @@ class SimArm:
             truth["base_position"] = data.qpos[at : at + 3].copy()
             truth["base_quaternion"] = data.qpos[at + 3 : at + 7].copy()
             truth["base_yaw"] = yaw_of(truth["base_quaternion"])
+        truth["goal_position"] = self._goal_position(truth)
+        return truth
+
+    def _goal_position(self, truth: dict[str, Any]) -> NDArray[np.float64] | None:
+        """Where the goal is (3,): always there, unless it is a base that can be moved."""
+        if self._goal is not None:
+            return self._goal.copy()
         goal = goals.goal_of(self.cfg, truth)
-        where = None if goal is None else np.array([*goal.centre_m, goal.surface_m])
-        return {**truth, "goal_position": where}
+        return None if goal is None else np.array([*goal.centre_m, goal.surface_m])
 
     def _find_parts(self) -> None:
         model = self.model
@@ -327,5 +340,5 @@ def _warn_nobody() -> None:
 
 def yaw_of(quaternion: NDArray[np.float64]) -> float:
     """The heading of the object's x axis in the plane, rad, from w x y z."""
-    w, x, y, z = quaternion
+    w, x, y, z = quaternion.tolist()
     return float(np.arctan2(2 * (w * z + x * y), 1 - 2 * (y * y + z * z)))

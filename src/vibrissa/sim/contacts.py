@@ -43,27 +43,32 @@ class Contacts:
         self._object = model.geom("object").id
         bodies = model.geom_bodyid
         jaws = (model.body(robot.STATIC_JAW).id, model.body(robot.MOVING_JAW).id)
-        self._jaw_of = np.where(bodies == jaws[0], 1, np.where(bodies == jaws[1], 2, 0))
+        jaw_of = np.where(bodies == jaws[0], 1, np.where(bodies == jaws[1], 2, 0))
+        self._jaw_of: list[int] = jaw_of.tolist()  # of a geom: 1 static, 2 moving, 0 no jaw
         pads = (model.geom(robot.STATIC_PAD).id, model.geom(robot.MOVING_PAD).id)
-        self._pad_of = np.zeros(model.ngeom, np.int64)  # 1 static, 2 moving, 0 no pad
-        self._pad_of[list(pads)] = 1, 2
+        self._pad_of = {pads[0]: 0, pads[1]: 1}
 
     def read(self, model: mujoco.MjModel, data: mujoco.MjData) -> Touch:
         """The contacts of this very state, whose positions have been computed."""
         force_n = np.zeros(2)
         if not data.ncon:
             return Touch(False, False, False, force_n)
-        pairs = data.contact.geom  # (ncon, 2)
-        ours = np.flatnonzero((pairs == self._object).any(axis=1))
-        others = np.where(pairs[ours, 0] == self._object, pairs[ours, 1], pairs[ours, 0])
-        jaws, pads = set(self._jaw_of[others].tolist()), self._pad_of[others].tolist()
-        if any(pads):
+        # A handful of contacts, every tick: plain lists are faster than arrays.
+        jaws: set[int] = set()
+        pads: list[tuple[int, int]] = []  # the contact, and which pad it is of
+        for contact, (one, other) in enumerate(data.contact.geom.tolist()):
+            if self._object not in (one, other):
+                continue
+            touched = other if one == self._object else one
+            jaws.add(self._jaw_of[touched])
+            if touched in self._pad_of:
+                pads.append((contact, self._pad_of[touched]))
+        if pads:
             _find_forces(model, data)
             wrench = np.zeros(6)
-            for contact, pad in zip(ours.tolist(), pads, strict=True):
-                if pad:
-                    mujoco.mj_contactForce(model, data, contact, wrench)
-                    force_n[pad - 1] += wrench[0]  # the first axis of a contact is its normal
+            for contact, pad in pads:
+                mujoco.mj_contactForce(model, data, contact, wrench)
+                force_n[pad] += wrench[0]  # the first axis of a contact is its normal
         return Touch(1 in jaws, 2 in jaws, 0 in jaws, force_n)
 
 

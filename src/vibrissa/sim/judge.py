@@ -30,6 +30,7 @@ class Judge:
     def __init__(self, cfg: SceneCfg, rules: RulesCfg):
         self.name, self.instruction, self.max_ticks = rules.name, cfg.instruction, rules.max_ticks
         self._cfg, self._rules, self._marks = cfg, rules, marks(cfg)
+        self._goal = goal_of(cfg, {}) if cfg.base is None else None
         self.reset()
 
     def reset(self) -> None:
@@ -37,7 +38,7 @@ class Judge:
         self._goal_xy_m: list[float] = []
         self._held: list[bool] = []
         self._misaligned_rad = math.nan
-        self._lasting = 0
+        self._lasting, self._highest_m = 0, -math.inf
         self._grip = GripTrack()
 
     def judge(self, observation: Observation) -> Verdict | None:
@@ -46,17 +47,19 @@ class Judge:
         "failure" where the object has left the workspace.
         """
         truth = observation.truth
-        place, goal = truth["object_position"], goal_of(self._cfg, truth)
-        self._height_m.append(float(place[2]))
-        away = np.inf if goal is None else float(np.hypot(*(place[:2] - goal.centre_m)))
+        place, goal = truth["object_position"], self._goal_now(truth)
+        height_m = float(place[2])
+        self._height_m.append(height_m)
+        self._highest_m = max(self._highest_m, height_m)
+        away = np.inf if goal is None else float(np.hypot(*(place[:2] - goal.centre_m).tolist()))
         self._goal_xy_m.append(away)
         self._held.append(bool(truth["touching"]))
         self._grip.add(truth)
         if goal is not None and self._rules.success.aligned_rad is not None:
             symmetry = self._cfg.object.symmetry
             self._misaligned_rad = misaligned_rad(truth["object_yaw"], symmetry, goal)
-        lifted = max(self._height_m) > self._marks.lifted_m
-        done = holds(self._cfg, self._rules.success, truth, lifted=lifted)
+        lifted = self._highest_m > self._marks.lifted_m
+        done = _all_hold(self._cfg, self._rules.success, truth, goal, lifted)
         self._lasting = self._lasting + 1 if done else 0
         if self._lasting >= self._rules.success.held_ticks:
             return "success"
@@ -83,6 +86,10 @@ class Judge:
             numbers["final_goal_angle_deg"] = math.degrees(self._misaligned_rad)
         return numbers | moments(track) | self._grip.measures()
 
+    def _goal_now(self, truth: Mapping[str, Any]) -> Goal | None:
+        """The goal at this moment; only a base can be elsewhere than at first."""
+        return goal_of(self._cfg, truth) if self._cfg.base is not None else self._goal
+
     def _track(self) -> Track:
         return Track(
             np.array(self._height_m),
@@ -105,6 +112,12 @@ def holds(
 
     lifted: whether the object has been in the air before.
     """
+    return _all_hold(cfg, wanted, truth, goal_of(cfg, truth), lifted)
+
+
+def _all_hold(
+    cfg: SceneCfg, wanted: SuccessCfg, truth: Mapping[str, Any], goal: Goal | None, lifted: bool
+) -> bool:
     place = truth["object_position"]
     if wanted.lifted and not lifted:
         return False
@@ -118,7 +131,6 @@ def holds(
         wanted.upright_rad
     ):
         return False
-    goal = goal_of(cfg, truth)
     return goal is None or _meets(cfg, wanted, goal, truth)
 
 
@@ -142,8 +154,10 @@ def marks(cfg: SceneCfg) -> Marks:
 def _meets(cfg: SceneCfg, wanted: SuccessCfg, goal: Goal, truth: Mapping[str, Any]) -> bool:
     """What is asked for of the object and its goal together."""
     place = truth["object_position"]
-    if wanted.inside and not np.all(np.abs(goal.offset(place)) < goal.half_m):
-        return False
+    if wanted.inside:
+        along, across = goal.offset(place).tolist()
+        if not (abs(along) < goal.half_m[0] and abs(across) < goal.half_m[1]):
+            return False
     if wanted.resting:
         half_m = truth.get("object_half_size_m", cfg.object.half_size_m)[2]
         gap_m = place[2] - half_m - goal.surface_m

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -38,4 +39,5 @@ def _named(name: str, times: int) -> tuple[Channel, ...]:
 
 
 def _pose(position: NDArray[np.float64], yaw: float, times: int) -> list[float]:
-    return [*position, np.sin(times * yaw), np.cos(times * yaw)] if times else [*position]
+    place = position.tolist()
+    return [*place, math.sin(times * yaw), math.cos(times * yaw)] if times else place

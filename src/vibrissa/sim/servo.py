@@ -126,6 +126,8 @@ class CommandLine:
 
     def arrived(self) -> NDArray[np.float32] | None:
         """The last target (6,) that has come to its end; it is handed out once. None for none."""
+        if not self._waiting:
+            return None
         here = [target for steps, target in self._waiting if steps <= 0]
         self._waiting = [(steps, target) for steps, target in self._waiting if steps > 0]
         return here[-1] if here else None
