@@ -2,9 +2,9 @@
 
     uv run python runs/bench_eval.py [--folder DIR] [--episodes 8] [--rounds 5]
 
-Two policies on pick-place: `state` (the recipe act-state, trained here for a minute) and `cameras`
-(LeRobot's ACT as it comes, a ResNet-18 and two pictures of 224 x 224, weights from chance, 50 of 100
-actions executed). An evaluation in one process is timed in turns with its unavoidable parts alone:
+Two policies on pick-place: `state` (the recipe act-state, trained here for a minute), and
+`cameras` (LeRobot's ACT as it comes, a ResNet-18 and two pictures of 224 x 224, weights from
+chance, 50 of 100 actions executed). An evaluation in one process is timed in turns with its unavoidable parts alone:
 the very same forward passes, the same physics steps under the same actions, the same pictures. Then
 the same with a second process, and the memory of it all. `runs/bench_stock_eval.py` compares with
 `lerobot-eval` on the same two checkpoints.
@@ -110,7 +110,7 @@ def setup_of(checkpoint: Path, **shape: Any) -> tuple[Place, Setup]:
 
 @dataclass
 class Heard:
-    """One episode as it went: what was sent (A,) at each tick, every state (Q,), where it looked."""
+    """One episode: what was sent (A,) at each tick, every state (Q,), where it looked."""
 
     seed: int = 0
     sent: list[NDArray[np.float32]] = field(default_factory=list)

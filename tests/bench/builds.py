@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import signal
 import time
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -14,9 +15,10 @@ from fakes import OneJoint, Ramp, Reach
 from vibrissa.bench.evaluate import Setup
 from vibrissa.control.pilots import ChunkPlayer, Zero
 from vibrissa.core.errors import UsageError
-from vibrissa.core.protocols import Arm, Pilot
+from vibrissa.core.protocols import Arm, Pilot, Task
 
 PATIENCE_S = 60.0
+TICKS = 40  # of a short episode: enough for ten inferences
 
 
 def zero_setup() -> Setup:
@@ -66,3 +68,23 @@ def _zero(_arm: Arm) -> Pilot:
 
 def _player(_arm: Arm) -> Pilot:
     return ChunkPlayer(4)
+
+
+def once_a_helper_has_one(mark: Path, make: Callable[[], Arm]) -> Arm:
+    """What `make` makes; in the process that starts helpers, not before one of them has its own."""
+    if multiprocessing.parent_process() is not None:
+        made = make()
+        mark.write_text("")
+        return made
+    end_s = time.monotonic() + PATIENCE_S
+    while not mark.exists():
+        assert time.monotonic() < end_s, "no helper ever began"
+        time.sleep(0.01)
+    return make()
+
+
+def short(make: Callable[[], Task]) -> Task:
+    """What `make` makes, with a shorter time limit."""
+    task = make()
+    task.max_ticks = TICKS
+    return task
