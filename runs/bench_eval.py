@@ -4,10 +4,10 @@
 
 Two policies on pick-place: `state` (the recipe act-state, trained here for a minute), and
 `cameras` (LeRobot's ACT as it comes, a ResNet-18 and two pictures of 224 x 224, weights from
-chance, 50 of 100 actions executed). An evaluation in one process is timed in turns with its unavoidable parts alone:
-the very same forward passes, the same physics steps under the same actions, the same pictures. Then
-the same with a second process, and the memory of it all. `runs/bench_stock_eval.py` compares with
-`lerobot-eval` on the same two checkpoints.
+chance, 50 of 100 actions executed). An evaluation in one process is timed in turns with its
+unavoidable parts alone: the very same forward passes, the same physics steps under the same
+actions, the same pictures. Then the same with a second process, and the memory of it all.
+`runs/bench_stock_eval.py` compares with `lerobot-eval` on the same two checkpoints.
 """
 
 from __future__ import annotations
