@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shlex
 from pathlib import Path
 
 import numpy as np
@@ -149,3 +150,17 @@ def test_a_checkpoint_that_is_gone_leaves_the_page_without_films(
     text = (out / "failures.md").read_text(encoding="utf-8")
     assert "They cannot be played again: " in text
     assert "moved" in text
+
+
+def test_the_command_records_what_the_dataset_takes(folder: Path, tmp_path: Path, capsys) -> None:
+    """As it stands on the page, for a dataset that was not recorded with the usual options."""
+    out = tmp_path / "a set"
+    argv = ["record", "--out", str(out), "--episodes", "1", "--start-noise-rad", "0.1"]
+    assert cli.main([*argv, "--randomise", "light"]) == 0
+    assert cli.main(["failures", str(folder), "--dataset", str(out), "--films", "0"]) == 0
+    (folder / "targets.yaml").write_text("targets:\n- {x_m: 0.21, y_m: 0.22}\n")
+    lines = (folder / "failures.md").read_text(encoding="utf-8").splitlines()
+    (command,) = (line for line in lines if line.startswith("vibrissa record"))
+    assert "--randomise light --start-noise-rad 0.1" in command
+    assert cli.main(shlex.split(command)[1:]) == 0
+    assert len(open_dataset(out).episodes) == 2

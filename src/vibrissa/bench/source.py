@@ -13,10 +13,13 @@ from vibrissa.bench.setups import SLOTS, Place, learnt, place_for
 from vibrissa.bench.trials import TRIAL, Trial, read_trial
 from vibrissa.core.errors import UsageError
 from vibrissa.data.dataset import Dataset, open_dataset
+from vibrissa.data.features import OURS, SCENE_FILE
 from vibrissa.learn.run import MANIFEST
+from vibrissa.sim.scene import SceneCfg
 from vibrissa.sim.tasks import task_names
 
 DEMO = "demo.json"
+START_NOISE_RAD = 0.2  # what `vibrissa record` has by itself
 
 
 @dataclass(frozen=True)
@@ -91,3 +94,21 @@ def _read(path: Path) -> dict[str, Any]:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise UsageError(f"{path} cannot be read: {error}.") from error
+
+
+def recorded_like(dataset: Dataset) -> list[str]:
+    """The options with which a script records episodes that this dataset takes."""
+    words: list[str] = []
+    cameras = [camera for camera in dataset.contract.cameras if not camera.depth]
+    if cameras:
+        size = (str(cameras[0].width), str(cameras[0].height))
+        words += ["--cameras", *(camera.name for camera in cameras), "--camera-size", *size]
+    path = dataset.root / OURS / SCENE_FILE
+    if not path.is_file():
+        return words
+    scene = SceneCfg.from_dict(_read(path))
+    if scene.random.is_on:
+        words += ["--randomise", scene.random.name]
+    if scene.start_noise_rad != START_NOISE_RAD:
+        words += ["--start-noise-rad", f"{scene.start_noise_rad:g}"]
+    return words

@@ -182,6 +182,7 @@ def _told(
     why: str,
     targets: Path | None,
 ) -> Told:
+    """What stands round the failures on the page."""
     from vibrissa.bench.failure_page import Told
     from vibrissa.bench.page import machine, versions
 
@@ -191,12 +192,7 @@ def _told(
     settings |= {"demonstrations": dataset.root} if dataset is not None else {}
     words = ["vibrissa", "failures", str(cfg.folder)]
     words += ["--dataset", str(cfg.dataset)] if cfg.dataset is not None else []
-    record = ""
-    if targets is not None:
-        out = dataset.root if dataset is not None else "more-demonstrations"
-        said = ["vibrissa", "record", "--pilot", "expert", "--task", rows[0].task]
-        said += ["--targets", str(targets), "--out", str(out)]
-        record = shlex.join(said + ["--resume"] * (dataset is not None))
+    record = "" if targets is None else _recording(rows[0].task, source, targets)
     return Told(
         pilot=rows[0].pilot,
         instruction=source.place.scene.instruction if source.place else rows[0].task,
@@ -211,3 +207,18 @@ def _told(
         versions=versions(),
         command=shlex.join(words),
     )
+
+
+def _recording(task: str, source: Source, targets: Path) -> str:
+    """The command that records at the targets, into the dataset where it is known."""
+    from vibrissa.bench.source import recorded_like
+    from vibrissa.sim.tasks import task_names
+
+    scene = source.place.scene if source.place else None
+    if task not in task_names() and scene is not None and scene.rules is not None:
+        task = scene.rules.file or task  # a task of one's own is named by its file
+    words = ["vibrissa", "record", "--pilot", "expert", "--task", task, "--targets", str(targets)]
+    if source.dataset is None:
+        return shlex.join([*words, "--out", "more-demonstrations"])
+    like = recorded_like(source.dataset)
+    return shlex.join([*words, *like, "--out", str(source.dataset.root), "--resume"])
