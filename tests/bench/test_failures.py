@@ -196,3 +196,17 @@ def test_a_phone_shows_the_failures(failing: Failing, tmp_path: Path, chromium: 
     assert "Record demonstrations here" in look.measured["text"]
     assert "Pick up the block: " in look.measured["headline"]
     assert loads_nothing(html.read_text(encoding="utf-8"))
+
+
+def test_a_second_place_is_compared_with_what_lies_outside_the_first() -> None:
+    rng, rows = np.random.default_rng(5), []
+    for i in range(300):
+        x, y = (float(v) for v in rng.uniform(-0.04, 0.04, 2) + (0.217, 0.225))
+        bad = math.hypot(x - 0.19, y - 0.2) < 0.018 or math.hypot(x - 0.245, y - 0.25) < 0.018
+        kind = "TIMEOUT" if rng.uniform() < (0.9 if bad else 0.05) else "SUCCESS"
+        rows.append(row(i, kind, spawn=(x, y, 0.0)))
+    first, second = analyse(rows, GROUND).advice[:2]
+    assert first.hotspot.episodes + first.hotspot.elsewhere == 300
+    assert second.hotspot.episodes + second.hotspot.elsewhere == 300 - first.hotspot.episodes
+    assert " of those elsewhere" in reasons(first)
+    assert " of those outside all places above" in reasons(second)

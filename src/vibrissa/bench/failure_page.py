@@ -121,7 +121,8 @@ def reasons(advice: Advice) -> str:
     spot = advice.hotspot
     told = (
         f"{rate_text(spot.failures, spot.episodes)} of the episodes that began there failed, "
-        f"{rate_text(spot.failures_elsewhere, spot.elsewhere)} of those elsewhere"
+        f"{rate_text(spot.failures_elsewhere, spot.elsewhere)} of those "
+        f"{'outside all places above' if advice.is_later else 'elsewhere'}"
     )
     if spot.is_finding:
         told += (

@@ -54,7 +54,8 @@ class Advice:
     """A place to record at, what happened there, and what is known of demonstrations there.
 
     demonstrations: how many began there; None where no dataset was looked at. away_m,
-    turned_rad: from its failures to their nearest demonstrations, medians.
+    turned_rad: from its failures to their nearest demonstrations, medians. is_later: it was sought
+    outside the places before it, and is compared with what lies outside them.
     """
 
     hotspot: Hotspot
@@ -63,6 +64,7 @@ class Advice:
     away_m: float | None
     turned_rad: float | None
     is_gap: bool = False
+    is_later: bool = False
 
 
 @dataclass(frozen=True)
@@ -131,7 +133,10 @@ def analyse(
         period_rad=ground.period_rad,
     )
     findings = [spot for spot in spots if spot.is_finding]
-    advice = [_advice(spot, placed, ground, demonstrations, known) for spot in findings]
+    advice = [
+        _advice(spot, placed, ground, demonstrations, known, is_later=i > 0)
+        for i, spot in enumerate(findings)
+    ]
     if not advice and demonstrations:
         advice = _gaps(placed, ground, demonstrations, known)
     return Failing(
@@ -185,6 +190,7 @@ def _advice(
     known: Mapping[int, Nearest],
     *,
     is_gap: bool = False,
+    is_later: bool = False,
 ) -> Advice:
     spawns = np.array([spawn for _, spawn in placed], np.float64)  # (N, 3)
     inside = spot.place.holds(spawns, ground.period_rad)
@@ -204,6 +210,7 @@ def _advice(
         float(np.median([n.away_m for n in lost])) if lost else None,
         float(np.median([n.turned_rad for n in lost])) if lost else None,
         is_gap,
+        is_later,
     )
 
 
