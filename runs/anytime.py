@@ -99,9 +99,9 @@ def while_behind(won: Counts, lost: Counts) -> NDArray[np.bool_]:
 
 
 RULES: Mapping[str, Rule] = {
-    "after every pair, stop when decided": at_each(1),
+    "after every pair, stop when decided (vibrissa compare)": at_each(1),
     "after every 10 pairs": at_each(10),
-    f"after every {BLOCK} pairs, as vibrissa compare stops": at_each(BLOCK),
+    "after every 50 pairs": at_each(50),
     "once, after 500": at_the_end,
     "where a plain z first exceeds 1.96": when_it_looks(1.96),
     "when one is 8 wins ahead": when_ahead(8),
@@ -138,6 +138,7 @@ def effort(rng: np.random.Generator, trials: int, alike: float) -> dict[str, Any
     won, lost = play(rng, 0.8, 0.7, alike, trials)
     over = enough(won, lost)
     looks = np.arange(49, CAP, 50)
+    ends_at = np.append(np.arange(BLOCK, CAP, BLOCK), CAP)
     z = paired_z(won, lost)[:, looks]
     fleming = z > OBRIEN_FLEMING * np.sqrt(10 / np.arange(1, 11))
     return {
@@ -148,8 +149,8 @@ def effort(rng: np.random.Generator, trials: int, alike: float) -> dict[str, Any
             "power": round(short.power, 4),
         },
         "simulated": used(over, np.arange(1, CAP + 1)),
-        f"in blocks of {BLOCK}": used(
-            over[:, BLOCK - 1 :: BLOCK], np.arange(BLOCK, CAP + 1, BLOCK)
+        f"every pair looked at, stopped after each {BLOCK} (vibrissa compare)": used(
+            np.maximum.accumulate(over, axis=1)[:, ends_at - 1], ends_at
         ),
         "O'Brien-Fleming, 10 looks": used(fleming, looks + 1),
     }

@@ -109,7 +109,9 @@ def test_one_that_is_separated_from_all_rests() -> None:
     assert held.comparisons.letters == {"one": "a", "two": "a", "bad": "b"}
 
 
-def test_faults_are_no_successes_and_are_told_apart() -> None:
+def test_faults_are_no_successes_and_are_told_apart(capsys: pytest.CaptureFixture[str]) -> None:
+    from vibrissa.commands.compare import _exit_code
+
     held = hold(
         [entrant("good", lambda _: True), entrant("loose", lambda _: True, lambda s: s % 2 == 1)],
         range(64),
@@ -119,6 +121,10 @@ def test_faults_are_no_successes_and_are_told_apart() -> None:
     assert loose.success == len(loose.rows) - loose.faults
     assert held.broken == []
     assert any(f"{loose.faults} of them broke down" in line for line in lines(held))
+    assert _exit_code(held) == 1
+    said = capsys.readouterr().err
+    assert f"{loose.faults} of {len(loose.rows)} episodes of loose broke down" in said
+    assert "The first (seed 1): " in said
 
 
 def test_one_that_always_breaks_down_ends_it() -> None:
