@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from statistics import median
 from typing import Any
 
 from vibrissa.bench import charts
@@ -327,12 +328,8 @@ def _reach(row: Row, failing: Failing) -> float | None:
 
 
 def _median(values: Sequence[float | None], form: str, scale: float = 1.0) -> str:
-    known = sorted(v for v in values if v is not None)
-    if not known:
-        return "–"
-    half = len(known) // 2
-    middle = known[half] if len(known) % 2 else (known[half - 1] + known[half]) / 2
-    return form.format(scale * middle)
+    known = [value for value in values if value is not None]
+    return form.format(scale * median(known)) if known else "–"
 
 
 def _spot_dict(spot: Hotspot) -> dict[str, Any]:
