@@ -178,6 +178,26 @@ def test_the_unit_follows_from_the_range_and_the_chunks_are_the_same(
     np.testing.assert_allclose(policy.act([seen]), known.act([seen]), atol=1e-3)
 
 
+def test_what_somebody_knows_goes_before_what_is_guessed(desk: Path, tmp_path: Path) -> None:
+    meta = meta_only(desk / "set", tmp_path / "meta")
+    guessed = infer(desk / "model", meta)
+    given = ["unit=m100_100", "rate=15", "instruction=Lift it"]
+    told = infer(desk / "model", meta, given=given)
+    said = {s.what: (s.value, s.source, s.sure) for s in told.said}
+    assert said["unit of joints"] == ("m100_100", "--given", "told")
+    assert said["rate"] == ("15 Hz", "--given", "told")
+    assert (told.contract.unit, told.contract.rate_hz) == ("m100_100", 15.0)
+    assert told.contract.instruction == "Lift it"
+    assert told.digest != guessed.digest
+    for entry, line in (
+        ("colour=red", "--given colour: want unit=…, rate=…, instruction=…"),
+        ("unit=miles", "--given unit=miles. There is: rad, deg, m100_100, ticks"),
+        ("rate=fast", "--given rate=fast: want ticks a second"),
+    ):
+        with pytest.raises(VibrissaError, match=line):
+            infer(desk / "model", meta, given=[entry])
+
+
 def _names(*names: str) -> Callable[[dict[str, Any]], object]:
     def edit(info: dict[str, Any]) -> None:
         info["features"][STATE] |= {"names": list(names), "shape": [len(names)]}

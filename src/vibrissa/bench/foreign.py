@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vibrissa.bench.foreign_clues import Said, gather, strangeness
+from vibrissa.bench.foreign_clues import Said, gather, parse_given, strangeness
 from vibrissa.core.contract import Contract
 from vibrissa.core.errors import CheckpointError, DatasetError
 
@@ -52,13 +52,16 @@ def open_policy(
     device: str = "cpu",
     dataset: Path | None = None,
     accepted: Sequence[str] = (),
+    given: Sequence[str] = (),
     say: Callable[[str], None] = print,
 ) -> CheckpointPolicy:
     """The policy of any ACT checkpoint, ours, LeRobot's or somebody's.
 
     Its contract is its own, or that of the dataset of ours that it names or that `dataset` is;
     without one it is inferred, told through `say`, and taken only where `accepted` holds this
-    inference's digest. Raises CheckpointError, DatasetError, UsageError in one line.
+    inference's digest. given: what somebody knows of it, such as unit=m100_100.
+
+    Raises CheckpointError, DatasetError, UsageError in one line.
     """
     from vibrissa.learn.checkpoint import named_dataset, stored_contract
     from vibrissa.learn.policy import load_policy
@@ -71,16 +74,20 @@ def open_policy(
         root = dataset or (named if named is not None and named.is_dir() else None)
         contract = _of_ours(root)
         if contract is None:
-            inferred = infer(pretrained, root, name)
-            _confirm(inferred, pretrained, accepted, say)
+            inferred = infer(pretrained, root, name, given)
+            _confirm(inferred, pretrained, root, accepted, say)
             contract = inferred.contract
         elif dataset is not None:
             _require_trained_on(pretrained, dataset)
     return load_policy(checkpoint, slots=slots, device=device, dataset=contract)
 
 
-def infer(pretrained: Path, dataset: Path | None = None, name: str = "") -> Inferred:
+def infer(
+    pretrained: Path, dataset: Path | None = None, name: str = "", given: Sequence[str] = ()
+) -> Inferred:
     """The contract of a checkpoint that has none. dataset: its folder, whole or meta/ alone.
+
+    given: what is known better than by inference, each as key=value: unit, rate, instruction.
 
     Raises CheckpointError where the network is not one of an SO-101's joints, or where no unit
     can be told; DatasetError for a dataset that cannot be read.
@@ -88,7 +95,7 @@ def infer(pretrained: Path, dataset: Path | None = None, name: str = "") -> Infe
     from vibrissa.bench.foreign_reading import read_clues
 
     clues = gather(pretrained, dataset, name)
-    contract, said = read_clues(clues)
+    contract, said = read_clues(replace(clues, given=parse_given(given)))
     return Inferred(contract, said)
 
 
@@ -118,7 +125,11 @@ def _require_trained_on(pretrained: Path, dataset: Path) -> None:
 
 
 def _confirm(
-    inferred: Inferred, pretrained: Path, accepted: Sequence[str], say: Callable[[str], None]
+    inferred: Inferred,
+    pretrained: Path,
+    dataset: Path | None,
+    accepted: Sequence[str],
+    say: Callable[[str], None],
 ) -> None:
     """Show it; raise CheckpointError unless it is what was accepted."""
     say(f"{pretrained} has no contract; this was inferred:")
@@ -126,9 +137,10 @@ def _confirm(
         say(line)
     if inferred.digest in accepted:
         return
+    more = " With its dataset there is less to guess: --dataset PATH." * (dataset is None)
     other = f"{', '.join(accepted)} is another inference's. " if accepted else ""
     raise CheckpointError(
         f"{other}Nothing was done with {pretrained}: read what was inferred above, the guesses "
-        f"first. If it is right: --accept-inferred {inferred.digest}. With the dataset it was "
-        "trained on there is less to guess: --dataset PATH."
+        f"first. If it is right: --accept-inferred {inferred.digest}. What you know better: "
+        f"--given unit=m100_100 rate=15 instruction='…'.{more}"
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -10,12 +10,14 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from vibrissa.core.errors import DatasetError
+from vibrissa.core.errors import DatasetError, UsageError
+from vibrissa.core.units import UNITS
 from vibrissa.data.features import ACTION, PRIVILEGED, STATE
 from vibrissa.data.layout import read_info, read_jsonl, read_stats, read_tasks
 
 Statistics = Mapping[str, Mapping[str, NDArray[np.float64]]]
 SAME, FAR = 0.02, 0.5  # standard deviations between two means: rounding; another dataset
+GIVEN = ("unit", "rate", "instruction")
 MOMENTS = ("mean", "std", "min", "max")
 
 
@@ -38,7 +40,7 @@ class Clues:
     (height, width) of each picture feature. statistics: the checkpoint's own.
 
     info, recorded: the dataset's info.json and statistics, empty where there is none. dataset:
-    its folder. name: what train_config.json calls it.
+    its folder. name: what train_config.json calls it. given: what a person said.
     """
 
     pretrained: Path
@@ -51,6 +53,7 @@ class Clues:
     info: Mapping[str, Any] = field(default_factory=dict)
     recorded: Statistics = field(default_factory=dict)
     tasks: tuple[str, ...] = ()
+    given: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -84,6 +87,26 @@ def gather(pretrained: Path, dataset: Path | None, name: str = "") -> Clues:
         name=name,
     )
     return clues if dataset is None else _with_dataset(clues, dataset)
+
+
+def parse_given(given: Sequence[str]) -> dict[str, str]:
+    """What a person knows of a checkpoint, as key=value. Raises UsageError."""
+    told: dict[str, str] = {}
+    for entry in given:
+        key, _, value = entry.partition("=")
+        told[key] = value
+    unknown = [key for key in told if key not in GIVEN]
+    if unknown:
+        raise UsageError(f"--given {unknown[0]}: want {', '.join(f'{k}=…' for k in GIVEN)}.")
+    if told.get("unit", UNITS[0]) not in UNITS:
+        raise UsageError(f"--given unit={told['unit']}. There is: {', '.join(UNITS)}.")
+    try:
+        sensible = float(told.get("rate", 1)) > 0
+    except ValueError:
+        sensible = False
+    if not sensible:
+        raise UsageError(f"--given rate={told['rate']}: want ticks a second, such as 30.")
+    return told
 
 
 def strangeness(clues: Clues) -> Off | None:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from vibrissa.bench.foreign_clues import Clues, Said, Sure, ranges, strangeness
 from vibrissa.core.contract import ActionMeaning, CameraSpec, Channel, Contract, so101
 from vibrissa.core.errors import CheckpointError, DatasetError
-from vibrissa.core.units import JOINTS, Unit
+from vibrissa.core.units import JOINTS, UNITS, Unit
 from vibrissa.data.features import ACTION, IMAGES, PRIVILEGED, STATE, camera_specs, channel_names
 from vibrissa.data.joint_units import arms_of, units_of
 
@@ -30,7 +30,8 @@ def read_clues(clues: Clues) -> tuple[Contract, tuple[Said, ...]]:
     rate_hz, rate = _rate(clues)
     cameras, seen = _cameras(clues)
     privileged, truth = _privileged(clues)
-    instruction = clues.tasks[0] if len(clues.tasks) == 1 else ""
+    one = clues.tasks[0] if len(clues.tasks) == 1 else ""
+    instruction = clues.given.get("instruction", one)
     contract = so101(
         rate_hz=rate_hz,
         unit=unit,
@@ -166,6 +167,9 @@ def _moments(stats) -> tuple[tuple[NDArray, NDArray], tuple[NDArray, NDArray]] |
 
 def _unit(clues: Clues) -> tuple[Unit, Said]:
     """From recorded values where there are any, else from their range."""
+    if "unit" in clues.given:
+        unit: Unit = next(known for known in UNITS if known == clues.given["unit"])
+        return unit, Said("unit of joints", unit, "--given", "told")
     values, source = _recorded(clues)
     if values is None:
         found = ranges(clues, STATE)
@@ -198,6 +202,9 @@ def _recorded(clues: Clues) -> tuple[NDArray | None, str]:
 
 
 def _rate(clues: Clues) -> tuple[float, Said]:
+    if "rate" in clues.given:
+        rate_hz = float(clues.given["rate"])
+        return rate_hz, Said("rate", f"{rate_hz:g} Hz", "--given", "told")
     fps = float(clues.info.get("fps") or 0.0)
     if fps:
         return fps, Said("rate", f"{fps:g} Hz", "fps in info.json", "told")
@@ -261,10 +268,11 @@ def _truth(name: str) -> Channel:
 
 
 def _unknown(clues: Clues, instruction: str) -> list[Said]:
+    known = "--given" if "instruction" in clues.given else "the dataset's task"
     task = f"{len(clues.tasks)} tasks in the dataset" if clues.tasks else "nothing says it"
     sure: Sure = "told" if instruction else "a guess"
     return [
-        Said("instruction", repr(instruction), "the dataset's task" if instruction else task, sure),
+        Said("instruction", repr(instruction), known if instruction else task, sure),
         Said(
             "calibration", "unknown", "the same number may be another pose of your arm", "a guess"
         ),

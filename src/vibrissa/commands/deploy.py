@@ -81,6 +81,8 @@ class Config:
     """What a checkpoint without a contract was trained on; its meta folder is enough."""
     accept_inferred: tuple[str, ...] = ()
     """Take the contract that was inferred of it and shown, by its digest."""
+    given: tuple[str, ...] = ()
+    """What you know of a checkpoint without a contract: unit=m100_100, rate=15, instruction=…"""
     device: str = "auto"
     """cpu, cuda, cuda:1, mps; auto takes a GPU where there is one."""
     fast: bool = False

@@ -36,6 +36,7 @@ def load_policies(cfg: Config, say: Say) -> list[CheckpointPolicy]:
                 device=device_named(cfg.device),
                 dataset=cfg.dataset,
                 accepted=cfg.accept_inferred,
+                given=cfg.given,
                 say=say,
             )
         )

@@ -97,6 +97,8 @@ class Config:
     """What a checkpoint without a contract was trained on; its meta folder is enough."""
     accept_inferred: tuple[str, ...] = ()
     """Take the contract that was inferred of it and shown, by its digest."""
+    given: tuple[str, ...] = ()
+    """What you know of a checkpoint without a contract: unit=m100_100, rate=15, instruction=…"""
     slots: int = 0
     """How many simulated arms stand side by side in a process; as many as suit, by default. No
     outcome depends on it."""

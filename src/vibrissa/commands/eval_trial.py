@@ -66,6 +66,7 @@ def trial_of(cfg: Config) -> tuple[Trial, CheckpointPolicy | None]:
         device=device,
         dataset=cfg.dataset,
         accepted=cfg.accept_inferred,
+        given=cfg.given,
         say=partial(print, file=sys.stderr),
     )
     place = _place(cfg, policy.contract)

@@ -122,13 +122,16 @@ class RunFolder:
 def pretrained_folder(path: Path) -> Path:
     """The pretrained_model folder behind a run, a checkpoint or such a folder itself.
 
-    Of a run it is that of the last checkpoint. Raises CheckpointError where there is none.
+    Of a run, also of stock LeRobot, it is that of the last checkpoint. Raises CheckpointError
+    where there is none.
     """
     if (path / MANIFEST).is_file():
         last = RunFolder(path).last()
         if last is None:
             raise CheckpointError(f"the run {path} has no checkpoint yet.")
         path = last
+    elif (path / CHECKPOINTS / LAST).is_dir():  # a run of stock lerobot-train
+        path = path / CHECKPOINTS / LAST
     if (path / PRETRAINED).is_dir():
         path = path / PRETRAINED
     if not (path / "config.json").is_file():

@@ -1,0 +1,101 @@
+"""eval and deploy with what others trained: by stock LeRobot, or before there were contracts."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from data.recordings import contract
+from data.recordings import record as recorded
+from learn.strangers import aged, meta_only
+from stock import save_tiny_act
+
+from vibrissa import cli
+from vibrissa.bench.outcomes import read_rows
+from vibrissa.core.contract import CameraSpec
+from vibrissa.sim.tasks import make_scene
+from vibrissa.twin.cameras import Ready
+from vibrissa.twin.twin import Twin, TwinCfg
+
+COMMANDS: dict[str, list[str]] = {
+    "eval": ["eval", "--alone", "--episodes", "1", "--workers", "1"],
+    "deploy": ["deploy", "--arm", "simulated", "--fast", "--rollouts", "1"],
+}
+
+
+@pytest.fixture(scope="module")
+def theirs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A dataset of ours (joints and the block's pose), and what stock LeRobot made of it."""
+    folder = tmp_path_factory.mktemp("theirs")
+    assert cli.main(["record", "--out", str(folder / "set"), "--episodes", "2"]) == 0
+    model = folder / "run" / "checkpoints" / "000002" / "pretrained_model"
+    save_tiny_act(folder / "set", model)
+    told = {"dataset": {"repo_id": "local/set", "root": str(folder / "set")}}
+    (model / "train_config.json").write_text(json.dumps(told))
+    (folder / "run" / "checkpoints" / "last").symlink_to("000002")
+    return folder
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_run_of_stock_lerobot_is_judged_and_drives_under_its_dataset_s_contract(
+    theirs: Path, tmp_path: Path, command: str
+) -> None:
+    words = [*COMMANDS[command], str(theirs / "run"), "--device", "cpu"]
+    assert cli.main([*words, "--out", str(tmp_path / "out")]) == 0
+    rows = read_rows(tmp_path / "out" / "outcomes.jsonl")
+    assert [(row.task, row.reason) for row in rows] == [("pick-place", "timeout")]
+
+
+@pytest.mark.parametrize(("command", "old"), [("eval", True), ("deploy", False)])
+def test_one_without_a_contract_wants_a_confirmation_of_what_was_inferred(
+    theirs: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    command: str,
+    old: bool,
+) -> None:
+    stored = theirs / "run" / "checkpoints" / "000002" / "pretrained_model"
+    if old:
+        model = aged(stored, tmp_path / "old")
+    else:
+        model = Path(shutil.copytree(stored, tmp_path / "model"))
+        (model / "train_config.json").unlink()
+    meta = meta_only(theirs / "set", tmp_path / "meta", "v2.1" if old else "v3.0")
+    words = [*COMMANDS[command], str(model), "--dataset", str(meta), "--task", "pick-place"]
+    words += ["--device", "cpu", "--out", str(tmp_path / "out")]
+    assert cli.main(words) == 1
+    out, err = capsys.readouterr()
+    assert "unit of joints" in out + err
+    assert "a guess" in out + err
+    last = err.splitlines()[-1]
+    assert last.startswith("vibrissa: Nothing was done with")
+    assert not (tmp_path / "out").exists()
+    digest = last.split("--accept-inferred ")[1].split(".")[0]
+    assert cli.main([*words, "--accept-inferred", digest]) == 0
+    assert len(read_rows(tmp_path / "out" / "outcomes.jsonl")) == 1
+    wrong = [*words[:-1], str(tmp_path / "new"), "--given", "rate=10"]
+    assert cli.main([*wrong, "--accept-inferred", digest]) == 1
+    assert "is another inference's" in capsys.readouterr().err
+    assert cli.main([*wrong, "--given", "rate=ten"]) == 1
+
+
+def test_stock_lerobot_s_drives_the_twin_through_its_cameras(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vibrissa.real.arm.WARNING_S", 0.0)
+    eyes = (CameraSpec("overhead", 160, 120), CameraSpec("wrist", 160, 120))
+    recorded(tmp_path / "set", contract(eyes, privileged=False), 1)
+    model = save_tiny_act(tmp_path / "set", tmp_path / "model")
+    cfg = TwinCfg(camera_port=0)
+    with Twin(tmp_path / "twin", make_scene("lift"), cfg, views=Ready(eyes, 20)) as twin:
+        words = [str(model), "--dataset", str(tmp_path / "set"), "--device", "cpu"]
+        words += ["--config", str(twin.folder / "rig.yaml"), "--seconds", "1", "--rollouts", "2"]
+        words += ["--ensemble", "0.01"]  # chunks of four are too short for a slow computer
+        # The tests' contract was never calibrated; the twin's cameras show grey steps alone.
+        more = ["--reset-seconds", "0", "--accept", "calibration", "sight", "limits"]
+        assert cli.main(["deploy", *words, *more, "--out", str(tmp_path / "out")]) == 0
+    rows = read_rows(tmp_path / "out" / "outcomes.jsonl")
+    assert [row.failure_class for row in rows] == ["UNLABELLED"] * 2
+    assert all(row.inferences > 0 for row in rows)
