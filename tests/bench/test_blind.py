@@ -71,12 +71,15 @@ def test_it_is_gone_on_with_in_the_same_order_and_told_at_the_end(tmp_path: Path
     assert names_in(tmp_path) == ("runs/good", "runs/poor")
     lines = told.lines(names_in(tmp_path))
     assert lines[0].startswith("A       5/5 (57–100 %)   runs/good")
+    assert lines[2].endswith("(exact McNemar p = 0.062): A and B are not separated")
     assert lines[1].startswith("B       0/5 (0–43 %)   runs/poor")
 
 
 def test_afterwards_each_policy_has_a_folder_with_the_same_seeds(tmp_path: Path) -> None:
     tried(tmp_path, 6)
-    assert reveal(tmp_path).verdict == "better"
+    told_all = reveal(tmp_path)
+    assert told_all.verdict == "better"
+    assert told_all.lines(names_in(tmp_path))[2].endswith("): A is better than B")
     mine, theirs = (read_rows(tmp_path / name / "outcomes.jsonl") for name in "AB")
     assert [row.seed for row in mine] == [row.seed for row in theirs] == list(range(100, 106))
     assert {row.pilot for row in (*mine, *theirs)} == {"policy"}

@@ -45,7 +45,8 @@ class Standing:
     def lines(self, names: Sequence[str]) -> list[str]:
         """For a reader; `names`: what A and B stand for."""
         pair = self.paired
-        said = f"A is {self.verdict}" + (" than B" if self.verdict in ("better", "worse") else "")
+        apart = self.paired.p <= LEVEL
+        said = f"A is {self.verdict} than B" if apart else "A and B are not separated"
         out = f"; {self.left_out} more pairs are not whole and left out" if self.left_out else ""
         text = [
             f"{FIRST}       {told_of(self.first)}   {names[0]}",
