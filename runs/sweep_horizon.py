@@ -3,8 +3,10 @@
 python runs/sweep_horizon.py --work /tmp/sweep-horizon      → runs/results/sweep_horizon.json
 
 A state policy is trained on few demonstrations, so that there is something to lose, with chunks of
-100 actions. A run that was stopped goes on. Each row has jump (how far the sent action moves where
-a chunk begins) and stride (from tick to tick elsewhere), which say what changes with the setting.
+100 actions. Each row has jump (how far the sent action moves where a chunk begins) and stride (from
+tick to tick elsewhere). Of some seeds every tick is looked at: how much of the time the arm stands
+still at the end, and how far the first action of a chunk lies from where the arm is. A run that was
+stopped goes on; its time is then not told.
 """
 
 from __future__ import annotations
@@ -18,16 +20,21 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import tyro
 
 from vibrissa import cli
 from vibrissa.bench.page import machine, versions
+from vibrissa.bench.sweeps import slug
+from vibrissa.commands.eval import HELD_OUT
 from vibrissa.commands.train import train_policy
 from vibrissa.core.stats import rate_text
 from vibrissa.learn.recipes import Recipe, recipe_named
 
 RESULT = Path(__file__).parent / "results" / "sweep_horizon.json"
 CHUNK = 100
+LOOKED_AT = 12  # episodes of each setting
+LAST, STILL_RAD = 50, 0.003  # ticks; twice a step of the servo's encoder
 KEPT = (
     *("cell", "success", "episodes", "interval", "versus", "classes", "dropped", "picked"),
     *("mean_steps", "mean_jump", "mean_stride", "asks_per_s", "answers_per_s", "mean_inferences"),
@@ -51,7 +58,7 @@ class Config:
 
 
 def main(cfg: Config) -> None:
-    began_s = time.perf_counter()
+    began_s, fresh = time.perf_counter(), not cfg.work.exists()
     run = _train(cfg)
     trained_s = time.perf_counter() - began_s
     told = _sweep(cfg, run)
@@ -65,10 +72,9 @@ def main(cfg: Config) -> None:
         "beside": {
             n: {k: b[k] for k in ("success", "episodes")} for n, b in told["beside"].items()
         },
-        "seconds": {
-            "record and train": round(trained_s, 1),
-            "sweep": round(time.perf_counter() - began_s - trained_s, 1),
-        },
+        "standing": {cell["cell"]: _standing(cfg, cell["cell"]) for cell in told["cells"]},
+        "train_s": round(trained_s, 1) if fresh else None,
+        "wall_s": round(time.perf_counter() - began_s, 1) if fresh else None,
         "machine": machine(),
         "versions": versions(),
     }
@@ -106,6 +112,30 @@ def _sweep(cfg: Config, run: Path) -> Mapping[str, Any]:
     if done.returncode not in (0, 1) or not done.stdout:
         raise SystemExit(done.returncode)
     return json.loads(done.stdout)
+
+
+def _standing(cfg: Config, cell: str) -> dict[str, Any]:
+    """How the episodes of some seeds end: medians over them, from every tick of each.
+
+    still: the share of the last ticks in which no joint moved by `STILL_RAD`. lead_rad: from where
+    the arm is to the first action of a chunk, the farthest joint, median over the chunks.
+    """
+    folder = cfg.work / "ticks" / slug(cell)
+    if not folder.exists():
+        words = ["eval", "--from", str(cfg.work / "sweep" / "cells" / slug(cell))]
+        for seed in range(HELD_OUT, HELD_OUT + LOOKED_AT):
+            words += ["--only-seed", str(seed)]
+        assert cli.main([*words, "--rollouts", str(folder)]) == 0
+    still, lead = [], []
+    for path in sorted(folder.iterdir()):
+        ticks = json.loads(path.read_text(encoding="utf-8"))["ticks"]
+        states = np.array([tick["state"] for tick in ticks])  # (T, 6) rad
+        moved = np.abs(np.diff(states, axis=0)).max(axis=1)
+        still.append(float((moved[-LAST:] < STILL_RAD).mean()))
+        first = [np.subtract(t["chunk"][0], t["state"]) for t in ticks if "chunk" in t]
+        lead.append(float(np.median(np.abs(first).max(axis=1))))
+    told = {"still": float(np.median(still)), "lead_rad": round(float(np.median(lead)), 4)}
+    return {"episodes": len(still), **told}
 
 
 if __name__ == "__main__":

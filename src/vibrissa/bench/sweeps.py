@@ -41,8 +41,13 @@ class Cell:
 
     @property
     def slug(self) -> str:
-        """Its folder's name: no sign that a file system minds."""
-        return re.sub(r"[^\w.,=+-]+", "_", self.name)
+        """Its folder's name."""
+        return slug(self.name)
+
+
+def slug(name: str) -> str:
+    """A cell's name without the signs that a file system minds."""
+    return re.sub(r"[^\w.,=+-]+", "_", name)
 
 
 @dataclass(frozen=True)
