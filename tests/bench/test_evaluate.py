@@ -49,6 +49,32 @@ def test_an_outcome_depends_on_its_seed_alone(slots: int, rows: int, beside: boo
     assert timeless(judged(setup, [3, 0, 6, 1, 5, 2, 4])) == timeless(alone)
 
 
+@pytest.mark.parametrize("beside", [False, True])
+@pytest.mark.parametrize("slots", [1, 4])
+def test_what_breaks_on_one_observation_costs_no_episode_beside_it(
+    slots: int, beside: bool
+) -> None:
+    """A policy that raises in a batch because of one of its rows."""
+    policy, arm = Ramp(), OneJoint()
+    arm.reset(4)
+    first = arm.observe().state
+    act = policy.act
+
+    def picky(observations: Sequence[Observation]) -> NDArray[np.float32]:
+        if any(o.tick == 0 and np.array_equal(o.state, first) for o in observations):
+            raise ZeroDivisionError("that one")
+        return act(observations)
+
+    policy.act = picky  # type: ignore[method-assign]
+    rows = judged(replace(ramp_setup(policy, slots=slots), beside=beside), range(7))
+    sound = judged(ramp_setup(slots=slots), range(7))
+    assert [row.seed for row in rows if row.reason == "fault"] == [4]
+    assert rows[4].detail == "PolicyFault: the policy raised ZeroDivisionError: that one"
+    others = [row for row in rows if row.seed != 4]
+    assert timeless(others) == timeless([row for row in sound if row.seed != 4])
+    assert set(policy.batches) == {slots}
+
+
 @pytest.mark.parametrize(("slots", "rows", "seen"), [(4, 0, 4), (1, 4, 4), (16, 4, 4)])
 @pytest.mark.parametrize("beside", [False, True])
 def test_every_batch_has_one_size_whatever_the_slots(

@@ -16,6 +16,7 @@ from vibrissa.core.errors import PolicyFault, UsageError, VibrissaError
 from vibrissa.core.protocols import Policy
 
 Reply = Answer | PolicyFault | None
+Replies = dict[int, Answer | PolicyFault]  # slot → what it is answered
 Batch = dict[int, Observation]  # slot → what it asks, in the order of the rows
 
 
@@ -85,11 +86,9 @@ class Slots:
         """At most `rows` questions, the oldest first; they count as asked no longer."""
         return {slot: self._asked.pop(slot) for slot in list(self._asked)[:rows]}
 
-    def answer(self, batch: Batch, replies: dict[int, Answer] | PolicyFault) -> None:
-        """Who asked can go on; a fault of the policy is everybody's."""
-        for slot in batch:
-            reply = replies if isinstance(replies, PolicyFault) else replies[slot]
-            self._ready.append((slot, reply))
+    def answer(self, batch: Batch, replies: Replies) -> None:
+        """Who asked can go on, or learns that the policy broke on its question."""
+        self._ready.extend((slot, replies[slot]) for slot in batch)
 
     def close(self) -> None:
         """End whatever is under way, as aborted."""
@@ -135,7 +134,7 @@ def side_by_side(slots: Slots, policy: Policy, rows: int) -> Iterator[Finished]:
 
     Which episodes share a batch then depends on time; what a row gets does not depend on that.
     """
-    under_way: tuple[Batch, Future[dict[int, Answer] | PolicyFault]] | None = None
+    under_way: tuple[Batch, Future[Replies]] | None = None
     with ThreadPoolExecutor(1, thread_name_prefix="inference") as thread:
         while True:
             if under_way is not None and under_way[1].done():
@@ -154,8 +153,9 @@ def side_by_side(slots: Slots, policy: Policy, rows: int) -> Iterator[Finished]:
                 return
 
 
-def infer(policy: Policy | None, batch: Batch, rows: int) -> dict[int, Answer] | PolicyFault:
-    """One inference at the fixed shape (rows, …); a failure is a fault of everyone asked.
+def infer(policy: Policy | None, batch: Batch, rows: int) -> Replies:
+    """One inference at the fixed shape (rows, …). Where it fails, each question is asked once more
+    alone: what breaks on one observation costs that episode, and none beside it.
 
     A row nobody asked for repeats the first one, and its answer is thrown away.
     """
@@ -166,14 +166,29 @@ def infer(policy: Policy | None, batch: Batch, rows: int) -> dict[int, Answer] |
     try:
         chunks = policy.act([*questions, *[questions[0]] * (rows - len(questions))])
     except Exception as error:  # a policy is foreign code: its failure is a fault, not ours
-        return fault_of(error)
+        return _alone(policy, batch, rows, error)
     if np.ndim(chunks) != 3 or len(chunks) != rows:
-        return PolicyFault(f"chunks of shape {np.shape(chunks)}; wanted ({rows}, K, A).")
+        shape = PolicyFault(f"chunks of shape {np.shape(chunks)}; wanted ({rows}, K, A).")
+        return dict.fromkeys(batch, shape)
     latency_s = time.perf_counter() - began_s
     return {
         slot: Answer(chunks[row], seen.tick, latency_s)
         for row, (slot, seen) in enumerate(batch.items())
     }
+
+
+def _alone(policy: Policy, batch: Batch, rows: int, error: Exception) -> Replies:
+    """Each question by itself, after the policy raised `error` on all of them.
+
+    Where none of them fails alone, nobody knows whose fault it was, and it is everybody's.
+    """
+    faults: Replies = {slot: fault_of(error) for slot in batch}
+    if len(batch) == 1:
+        return faults
+    replies: Replies = {}
+    for slot, question in batch.items():
+        replies |= infer(policy, {slot: question}, rows)
+    return replies if any(isinstance(r, PolicyFault) for r in replies.values()) else faults
 
 
 def fault_of(error: Exception) -> PolicyFault:
