@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from vibrissa.bench.compare import Judged, compare, compare_two, differing
 from vibrissa.bench.compare_words import lines, points, verdict
 from vibrissa.bench.contest import BLOCK, Entrant, common_seeds, hold
 from vibrissa.bench.evaluate import Setup
+from vibrissa.bench.judge import CutShort
 from vibrissa.bench.outcomes import Row
 from vibrissa.control.pilots import Unasking
 from vibrissa.core.episode import Decision, Observation
@@ -132,6 +134,34 @@ def test_one_that_always_breaks_down_ends_it() -> None:
     assert held.broken == ["dead"]
     assert held.ended == "every episode of dead broke down"
     assert len(held.judged[0].rows) == BLOCK
+
+
+@pytest.mark.parametrize("before", [0, 1, 3])
+def test_what_was_judged_before_a_worker_was_lost_is_compared(
+    before: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from vibrissa.bench import contest
+    from vibrissa.commands.compare import _exit_code
+
+    calls: list[str] = []
+
+    def judge(setup: Setup, seeds: Sequence[int], **more: Any) -> list[Row]:
+        calls.append(setup.name)
+        if len(calls) > before:
+            raise CutShort("a worker process was killed.", [])
+        return whole(setup, seeds, **more)
+
+    whole = contest.judge
+    monkeypatch.setattr(contest, "judge", judge)
+    held = hold([entrant("one", lambda _: True), entrant("two", lambda _: True)], range(99))
+    assert [len(one.rows) for one in held.judged] == [
+        BLOCK * ((before + 1) // 2),
+        BLOCK * (before // 2),
+    ]
+    assert held.comparisons.found[0].word == "not separated"
+    assert "cut short" in lines(held)[-1]
+    assert _exit_code(held) == 1
+    assert "a worker process was killed." in capsys.readouterr().err
 
 
 def test_a_judge_that_gives_presents_is_told(

@@ -113,8 +113,9 @@ def _sentence(held: Held, wall_s: float) -> str:
     if not live:
         return "All outcomes were there before; nothing was judged here."
     seeds = sorted({row.seed for one in live for row in one.rows})
+    span_ = f", {seeds[0]} to {seeds[-1]}" if seeds else ""
     return (
-        f"Judged on the same {len(seeds)} seeds, {seeds[0]} to {seeds[-1]}, one after another: "
+        f"Judged on the same {len(seeds)} seeds{span_}, one after another: "
         f"{held.ended}. This call took {duration(wall_s)}."
     )
 

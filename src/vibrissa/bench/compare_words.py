@@ -30,7 +30,8 @@ def lines(held: Held) -> list[str]:
     text += [""] + [part for one in held.comparisons.found for part in verdict(one)]
     if any(one.live for one in held.judged):
         seeds = sorted({row.seed for one in held.judged if one.live for row in one.rows})
-        text.append(f"judged  {len(seeds)} seeds, {seeds[0]} to {seeds[-1]}: {held.ended}")
+        span_ = f", {seeds[0]} to {seeds[-1]}" if seeds else ""
+        text.append(f"judged  {len(seeds)} seeds{span_}: {held.ended}")
     return text
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from vibrissa.bench.compare import SEEDS, Comparisons, Judged, compare
 from vibrissa.bench.evaluate import Setup
-from vibrissa.bench.judge import BESIDE, judge
+from vibrissa.bench.judge import BESIDE, CutShort, judge
 from vibrissa.bench.outcomes import Row
 from vibrissa.bench.setups import Place, scripted
 from vibrissa.core.errors import UsageError
@@ -32,12 +32,16 @@ class Entrant:
 
 @dataclass(frozen=True)
 class Held:
-    """A contest that is over. beside: expert and zero pilot. ended: why it was."""
+    """A contest that is over. beside: expert and zero pilot. ended: why it was.
+
+    lost: what was lost of it, where a worker process was; the rows are those until then.
+    """
 
     judged: tuple[Judged, ...]
     comparisons: Comparisons
     beside: Mapping[str, Sequence[Row]] = field(default_factory=dict)
     ended: str = ""
+    lost: str = ""
 
     @property
     def broken(self) -> list[str]:
@@ -73,23 +77,27 @@ def hold(
         return Held(judged, compare(judged, level), ended="nothing was judged here")
     pilots = {} if place is None else {name: _pilot(place, name) for name in BESIDE}
     beside: dict[str, list[Row]] = {name: [] for name in pilots}
-    table = _Table(known, keep)
+    table, lost = _Table(known, keep), ""
     ended, open_ = f"all {len(seeds)} seeds were tried", {one.label for one in live}
     with progress("comparing", len(seeds), "seeds") as tell:
         for start in range(0, len(seeds), BLOCK):
             block = seeds[start : start + BLOCK]
-            for one in live:
-                if one.label in open_ and one.setup is not None:
-                    used[one.label] += table.rows(replace(one.setup, name=one.label), block)
-            for name, setup in pilots.items():
-                beside[name] += table.rows(setup, block)
+            try:
+                for one in live:
+                    if one.label in open_ and one.setup is not None:
+                        used[one.label] += table.rows(replace(one.setup, name=one.label), block)
+                for name, setup in pilots.items():
+                    beside[name] += table.rows(setup, block)
+            except CutShort as cut:
+                ended, lost = "it was cut short", str(cut)
+                break
             tell(start + len(block), f"{len(open_)} still open")
             judged = _judged(entrants, used)
             ended, open_ = _now(judged, level, ended)
             if not open_:
                 break
     judged = _judged(entrants, used)
-    return Held(judged, compare(judged, level), beside, ended)
+    return Held(judged, compare(judged, level), beside, ended, lost)
 
 
 def common_seeds(entrants: Sequence[Entrant], first: int, episodes: int) -> list[int]:

@@ -189,13 +189,15 @@ def _more(episodes: int) -> int:
 
 
 def _exit_code(held: Held) -> int:
-    """1 where a judge gives presents or an episode broke down, which is told; 0 otherwise."""
+    """0 whatever the verdict; 1 where it is worth less than it seems, which is told."""
     if held.gifts:
         print(
             f"vibrissa: the zero pilot, which never moves, succeeded {held.gifts} times: the judge "
             "of this task is broken, and no verdict of it counts.",
             file=sys.stderr,
         )
+    if held.lost:
+        print(f"vibrissa: {held.lost}", file=sys.stderr)
     broken = [one for one in held.judged if one.live and one.faults]
     for one in broken:
         first = next(row for row in one.rows if row.reason == "fault")
@@ -204,4 +206,4 @@ def _exit_code(held: Held) -> int:
             f"count as not solved. The first (seed {first.seed}): {first.detail}",
             file=sys.stderr,
         )
-    return int(bool(held.gifts or broken or held.broken))
+    return int(bool(held.gifts or held.lost or broken or held.broken))
