@@ -201,3 +201,13 @@ def test_a_simulated_arm_that_is_led_has_the_object_there(
     argv = ["record", "--out", str(out), "--pilot", "keyboard", "--targets", str(targets)]
     assert cli.main([*argv, "--seconds", "0.4", "--home", "none"]) == 0
     near_the_targets([d.spawn for d in demonstrations_of(open_dataset(out))])
+
+
+def test_other_reasons_are_no_other_targets(tmp_path: Path, targets: Path) -> None:
+    """The same places with other words: what is recorded of them is not recorded again."""
+    before = plan_of(targets)
+    targets.write_text(FILE.replace("count: 2,", "count: 2, why: looked at anew,"))
+    assert plan_of(targets).targets[0].why == "looked at anew"
+    assert plan_of(targets).digest == before.digest
+    targets.write_text(FILE.replace("count: 2,", "count: 3,"))
+    assert plan_of(targets).digest != before.digest

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -91,7 +91,8 @@ def plan_of(path: Path, scene: SceneCfg | None = None) -> Plan:
     from vibrissa.control.targets import read_targets
 
     targets, marks = read_targets(path)
-    digest = hashlib.sha256(repr([t.to_dict() for t in targets]).encode()).hexdigest()[:12]
+    places = [replace(target, why="").to_dict() for target in targets]
+    digest = hashlib.sha256(repr(places).encode()).hexdigest()[:12]
     if scene is None:
         return Plan(path, tuple(targets), digest)
     from vibrissa.sim.starts import Starts
