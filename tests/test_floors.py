@@ -23,6 +23,7 @@ ALLOWED = {
     "zmq": ("real/", "twin/"),
     "torch": ("learn/", "data/loader.py"),
     "gymnasium": (),
+    "ray": ("bench/fleet.py",),
 }
 FILES = sorted(ROOT.rglob("*.py"))
 

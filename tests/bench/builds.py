@@ -14,6 +14,7 @@ from fakes import OneJoint, Ramp, Reach
 
 from vibrissa.bench.evaluate import Setup
 from vibrissa.control.pilots import ChunkPlayer, Zero
+from vibrissa.core.episode import Observation
 from vibrissa.core.errors import UsageError
 from vibrissa.core.protocols import Arm, Pilot, Task
 
@@ -68,6 +69,29 @@ def _zero(_arm: Arm) -> Pilot:
 
 def _player(_arm: Arm) -> Pilot:
     return ChunkPlayer(4)
+
+
+class Mortal(OneJoint):
+    """Ends its whole process at tick 7 of seed 5, the first time."""
+
+    def __init__(self, mark: Path):
+        super().__init__()
+        self._mark = mark
+
+    def reset(self, seed: int) -> None:
+        super().reset(seed)
+        self._dies = seed == 5 and not self._mark.exists()
+
+    def observe(self) -> Observation:
+        seen = super().observe()
+        if self._dies and seen.tick == 7:
+            self._mark.write_text("")
+            os.kill(os.getpid(), signal.SIGKILL)
+        return seen
+
+
+def mortal_setup(mark: Path) -> Setup:
+    return Setup("policy", partial(Mortal, mark), Reach, _player, Ramp(), slots=2)
 
 
 def once_a_helper_has_one(mark: Path, make: Callable[[], Arm]) -> Arm:

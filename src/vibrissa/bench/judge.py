@@ -43,6 +43,7 @@ def judge(
     place: Place | None = None,
     slots: int = 0,
     workers: int = 0,
+    fleet: str = "",
     quiet: bool = False,
 ) -> list[Row]:
     """The rows of `setup` for all `seeds`, in their order.
@@ -50,17 +51,17 @@ def judge(
     known: rows of an earlier call; their seeds are not tried again. keep: called with every new
     row at once, so that an interruption loses nothing. watches: who else sees the episodes
     (`film_into`, `tape_into`). slots, workers: arms side by side in a process, and processes;
-    0 takes what suits. No outcome depends on either. quiet: without a bar of its own,
-    where `keep` draws one. place: no longer needed, since a setup goes
-    to worker processes as it is. Raises CutShort, with the rows so far,
-    where a worker process is lost.
+    0 takes what suits. fleet: a Ray cluster's address, or local (see `fleet`); workers are its
+    actors then. No outcome depends on any of them. quiet: without a bar of its own, where `keep`
+    draws one. place: no longer needed, since a setup goes to worker processes as it is. Raises
+    CutShort, with the rows so far, where a worker process is lost.
     """
     rows = {row.seed: row for row in known if row.pilot == setup.name}
     todo = [seed for seed in seeds if seed not in rows]
     told = progress(f"judging {setup.name}", len(seeds), "episodes", quiet=quiet)
     setup = replace(setup, slots=slots) if slots else setup
     try:
-        with told as tell, closing(_rows(setup, todo, watches, workers)) as fresh:
+        with told as tell, closing(_rows(setup, todo, watches, workers, fleet)) as fresh:
             tell(len(seeds) - len(todo), "")
             for row in fresh:
                 keep(row)
@@ -87,8 +88,15 @@ def judge_beside(
     return {name: judge(scripted(bare, name), seeds, known=known, keep=keep) for name in BESIDE}
 
 
-def _rows(setup: Setup, seeds: Sequence[int], watches: Sequence[Watch], workers: int) -> Rows:
-    """By as many processes as were asked for, or as pay."""
+def _rows(
+    setup: Setup, seeds: Sequence[int], watches: Sequence[Watch], workers: int, fleet: str = ""
+) -> Rows:
+    """By a fleet, or by as many processes as were asked for, or as pay."""
+    if fleet:
+        from vibrissa.bench.fleet import evaluate_on_fleet
+
+        shape = {"slots": setup.slots, "actors": workers, "watches": watches}
+        return evaluate_on_fleet(partial(itself, setup), seeds, fleet, **shape)
     count = min(workers or worth(len(seeds), affordable(setup), setup), len(seeds))
     if count > 1 and can_travel(setup, watches):
         return evaluate_in_workers(partial(itself, setup), seeds, count, watches)

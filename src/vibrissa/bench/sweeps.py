@@ -5,10 +5,12 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from vibrissa.bench.fleet import connected
 from vibrissa.bench.judge import judge
 from vibrissa.bench.options import KEYS, PilotOptions
 from vibrissa.bench.outcomes import Row, RowFile, Summary, summarise
@@ -151,14 +153,17 @@ def run_cells(
     versions: Mapping[str, str] | None = None,
     slots: int = 0,
     workers: int = 0,
+    fleet: str = "",
 ) -> list[list[Row]]:
     """The rows of every cell for all `seeds`, in order, with one bar over the whole sweep.
 
     folder: where each cell keeps its own `eval.json` and `outcomes.jsonl`; rows that are there
-    already are not made again, so a sweep that was stopped goes on. slots, workers: see `judge`.
+    already are not made again, so a sweep that was stopped goes on. slots, workers, fleet: see
+    `judge`; a local fleet is started once for all cells.
     """
     judged: list[list[Row]] = []
-    with progress(what, len(cells) * len(seeds), "episodes") as tell:
+    bar = progress(what, len(cells) * len(seeds), "episodes")
+    with connected(fleet) if fleet else nullcontext(), bar as tell:
         for number, cell in enumerate(cells, start=1):
             before = (number - 1) * len(seeds)
             note = f"{cell.name} ({number} of {len(cells)})"
@@ -167,7 +172,7 @@ def run_cells(
                 file = open_rows(folder / CELLS / cell.slug, cell.trial, versions or {})
             watched = _Watched(file, seeds, lambda done, b=before, n=note: tell(b + done, n))
             kept = {"known": watched.known(cell.trial.name), "keep": watched.keep}
-            shape = {"slots": slots, "workers": workers, "quiet": True}
+            shape = {"slots": slots, "workers": workers, "fleet": fleet, "quiet": True}
             judged.append(judge(setup_of(cell.trial), seeds, **kept, **shape))
     return judged
 

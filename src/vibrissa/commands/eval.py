@@ -36,6 +36,7 @@ UNTOLD = (
     "out",
     "slots",
     "workers",
+    "fleet",
     "pick_seeds",
     "snapshots_every",
 )  # no settings of what was judged
@@ -102,6 +103,9 @@ class Config:
     slots: int = 0
     """How many simulated arms stand side by side in a process; as many as suit, by default. No
     outcome depends on it."""
+    fleet: str = ""
+    """Judge over Ray: local, or a cluster's address; --workers are its actors then
+    (docs/speed.md)."""
     workers: int = 0
     """How many processes judge; as many as pay, by default. No outcome depends on it."""
     video: Path | None = None
@@ -142,7 +146,7 @@ def run(cfg: Config) -> int:
     file = _open(cfg, trial, seeds)
     known = [] if file is None else file.rows
     kept = {"known": known, "keep": file.add if file is not None else lambda _: None}
-    shape = {"slots": cfg.slots, "workers": cfg.workers}
+    shape = {"slots": cfg.slots, "workers": cfg.workers, "fleet": cfg.fleet}
     rows, lost = _judged(partial(judge, setup, seeds, watches=_watches(cfg), **kept, **shape))
     alone = cfg.alone or trial.checkpoint is None or bool(before or lost)
     beside = {} if alone else judge_beside(trial.place, seeds, **kept)

@@ -162,6 +162,7 @@ def _judge(
         versions=versions(),
         slots=cfg.slots,
         workers=cfg.workers,
+        fleet=cfg.fleet,
     )
     told = {name: summarise(r) for name, r in zip(others, rows[len(cells) :], strict=True)}
     return rows[: len(cells)], told

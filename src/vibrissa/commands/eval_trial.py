@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 # What may be said beside --from; everything else comes from there.
 BESIDE_FROM = ("checkpoint", "again", "only_seed", "device", "video", "rollouts", "snapshots")
-BESIDE_FROM += ("snapshots_every", "slots", "workers", "out", "json", "alone")
+BESIDE_FROM += ("snapshots_every", "slots", "workers", "fleet", "out", "json")
+BESIDE_FROM += ("alone",)
 
 
 def check(cfg: Config) -> None:

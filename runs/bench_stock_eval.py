@@ -1,0 +1,148 @@
+"""`vibrissa eval` beside stock `lerobot-eval`: same checkpoints, same seeds, videos off and on.
+
+    uv run python runs/bench_stock_eval.py [--folder DIR] [--episodes 16] [--policies cameras state]
+
+The checkpoints are those of `runs/bench_eval.py`. lerobot-eval runs through our plugin
+(`--env.type=vibrissa`), unmodified but for how many episodes it films: none, or all, not ten.
+It is tried with 1, 4 and 16 environments, in one process and, from 4 on, in one each; its best
+counts. It renders every camera at every step, which is its nature: a gymnasium environment cannot
+know when a policy looks. Both are told to run in turns, both without their imports: from the first
+reset to the last verdict, our helpers' start included. Whatever else the machine does meanwhile
+falls on both; the load average is stated.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from bench_eval import FIRST_SEED, SIZE, TASK, checkpoints, setup_of
+
+from vibrissa.bench.films import film_into
+from vibrissa.bench.judge import judge
+from vibrissa.bench.page import machine
+
+RESULT = Path(__file__).parent / "results" / "bench_stock_eval.json"
+BATCHES = ((1, False), (4, False), (4, True), (16, False), (16, True))
+STOCK = """
+import sys
+import lerobot.scripts.lerobot_eval as stock
+if __name__ == "__main__":
+    films, real = int(sys.argv.pop(1)), stock.eval_policy_all
+    stock.eval_policy_all = lambda **told: real(**{**told, "max_episodes_rendered": films})
+    stock.main()
+"""
+
+
+def stock(
+    script: Path, checkpoint: Path, cameras: Sequence[str], episodes: int, batch: int, **how: bool
+) -> dict[str, Any]:
+    """Seconds of one lerobot-eval, and the success of each seed."""
+    with tempfile.TemporaryDirectory() as out:
+        words = [
+            f"--policy.path={checkpoint}",
+            "--policy.device=cpu",
+            "--env.type=vibrissa",
+            f"--env.task={TASK}",
+            f"--env.cameras={json.dumps(list(cameras))}",
+            f"--env.observation_width={SIZE[0]}",
+            f"--env.observation_height={SIZE[1]}",
+            f"--eval.n_episodes={episodes}",
+            f"--eval.batch_size={batch}",
+            f"--eval.use_async_envs={str(how['apart']).lower()}",
+            f"--seed={FIRST_SEED}",
+            f"--output_dir={out}/judged",
+        ]
+        films = str(episodes if how["films"] else 0)
+        env = {**os.environ, "HF_HUB_OFFLINE": "1", "CUDA_VISIBLE_DEVICES": ""}
+        done = subprocess.run(
+            [sys.executable, str(script), films, *words],
+            env=env,
+            capture_output=True,
+            text=True,
+        )
+        if done.returncode:
+            raise SystemExit(f"lerobot-eval failed:\n{done.stderr[-2000:]}")
+        told = json.loads((Path(out) / "judged" / "eval_info.json").read_text())
+    (task,) = told["per_task"]
+    successes = [bool(won) for won in task["metrics"]["successes"]]
+    return {"wall_s": round(told["overall"]["eval_s"], 2), "successes": successes}
+
+
+def ours(checkpoint: Path, episodes: int, *, films: bool) -> dict[str, Any]:
+    """Seconds of one evaluation as `vibrissa eval` does it, and the success of each seed."""
+    _, setup = setup_of(checkpoint)
+    seeds = range(FIRST_SEED, FIRST_SEED + episodes)
+    with tempfile.TemporaryDirectory() as folder:
+        watches = [film_into(Path(folder))] if films else []
+        began_s = time.perf_counter()
+        rows = judge(setup, seeds, watches=watches)
+        wall_s = time.perf_counter() - began_s
+    return {"wall_s": round(wall_s, 2), "successes": [row.success for row in rows]}
+
+
+def pretrained(checkpoint: Path) -> Path:
+    from vibrissa.learn.run import pretrained_folder
+
+    return pretrained_folder(checkpoint)
+
+
+def compare(script: Path, checkpoint: Path, episodes: int) -> dict[str, Any]:
+    """Ours and theirs in turns: their best wall time over ours, and the seeds that differ."""
+    place, _ = setup_of(checkpoint)
+    told: dict[str, Any] = {"n": episodes}
+    for films in (False, True):
+        mine = [ours(checkpoint, episodes, films=films)]
+        theirs: dict[str, Any] = {}
+        for batch, apart in BATCHES:
+            name = f"batch {batch}{', a process each' if apart else ''}"
+            folder = pretrained(checkpoint)
+            shape = {"films": films, "apart": apart}
+            theirs[name] = stock(script, folder, place.cameras, episodes, batch, **shape)
+            print(films, name, theirs[name]["wall_s"], flush=True)
+        mine.append(ours(checkpoint, episodes, films=films))
+        best = min(theirs, key=lambda name: theirs[name]["wall_s"])
+        walls_s = [one["wall_s"] for one in mine]
+        won = mine[0]["successes"]
+        differ = {n: sum(a != b for a, b in zip(won, t["successes"])) for n, t in theirs.items()}
+        told["videos on" if films else "videos off"] = {
+            "ours_wall_s": walls_s,
+            "stock_wall_s": {name: one["wall_s"] for name, one in theirs.items()},
+            "stock_best": best,
+            "times_as_fast": [round(theirs[best]["wall_s"] / wall_s, 2) for wall_s in walls_s],
+            "ours_successes": sum(won),
+            "stock_successes": {name: sum(one["successes"]) for name, one in theirs.items()},
+            "seeds_that_differ": differ,
+        }
+        print(json.dumps(told["videos on" if films else "videos off"]), flush=True)
+    return told
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--folder", type=Path, default=None)
+    parser.add_argument("--episodes", type=int, default=16)
+    parser.add_argument("--policies", nargs="+", default=["cameras", "state"])
+    parser.add_argument("--out", type=Path, default=RESULT)
+    args = parser.parse_args()
+    folder = args.folder or Path(tempfile.mkdtemp(prefix="bench-eval-"))
+    made = checkpoints(folder)
+    script = folder / "stock.py"
+    script.write_text(STOCK)
+    told: dict[str, Any] = {"machine": machine(), "load_average": round(os.getloadavg()[0], 2)}
+    for name in args.policies:
+        told[name] = compare(script, made[name], args.episodes)
+    args.out.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
+    print(args.out)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,174 @@
+"""The same judging over many computers: Ray actors, each with arms of its own.
+
+`pip install 'vibrissa[fleet]'` brings Ray. Each actor judges a few seeds at a time; one that is
+lost in mid-run is replaced and its seeds are done again, so that the rows are those of one process.
+What an actor is handed (scene, policy) names its files: a checkpoint must lie at the same path on
+every computer of the fleet.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+from vibrissa.bench.evaluate import Rows, Setup, Watch, evaluate
+from vibrissa.bench.outcomes import Row
+from vibrissa.bench.workers import WorkerLost, watching
+from vibrissa.core.errors import UsageError, VibrissaError
+
+LOCAL = "local"
+TRIES = 3  # of one share of the seeds; whatever kills three actors would kill a fourth
+SEEDS_A_SLOT = 2  # an actor is asked for so many seeds a slot at a time
+
+Share = tuple[int, ...]
+
+
+def evaluate_on_fleet(
+    build: Callable[[], Setup],
+    seeds: Sequence[int],
+    address: str,
+    *,
+    slots: int = 1,
+    actors: int = 0,
+    watches: Sequence[Watch] = (),
+) -> Rows:
+    """As `evaluate`, by `actors` Ray actors (0: one a core) at `address`, or `local`.
+
+    `build` is called once in each. Raises UsageError, in one line, where Ray is not installed or
+    no cluster answers; what an actor raised of ours as itself; WorkerLost where one share of the
+    seeds has cost three actors their life.
+    """
+    size = SEEDS_A_SLOT * slots
+    shares = [tuple(seeds[i : i + size]) for i in range(0, len(seeds), size)]
+    with connected(address) as ray:
+        actor = ray.remote(num_cpus=1, max_restarts=0)(_Judge)
+        told = ray.cloudpickle.dumps((build, tuple(watches)))
+        path = tuple(sys.path) if address == LOCAL else ()
+        make = partial(actor.remote, told, path)
+        for rows in work_off(ray, make, shares, actors or cores(ray)):
+            yield from rows
+
+
+class _Judge:
+    """What one actor holds: a setup of its own, made with its first seeds.
+
+    What was `told` is read no earlier, so that whatever is wrong with it is raised as it is.
+    `path` is where a local actor finds modules, beside its own places.
+    """
+
+    def __init__(self, told: bytes, path: Sequence[str]):
+        self._told, self._path = told, path
+        self._made: tuple[Setup, Watch | None] | None = None
+
+    def work(self, seeds: Share) -> list[Row]:
+        if self._made is None:
+            sys.path += [part for part in self._path if part not in sys.path]
+            build, watches = _ray().cloudpickle.loads(self._told)
+            self._made = build(), watching(watches)
+        setup, watch = self._made
+        return list(evaluate(setup, seeds, watch))
+
+
+def work_off(
+    ray: Any, make: Callable[[], Any], shares: Sequence[Share], actors: int
+) -> Iterator[Any]:
+    """What `actor.work(share)` gives for every share, as it comes; lost ones are done again."""
+    todo = deque((share, 1) for share in shares)
+    under_way: dict[Any, tuple[Any, Share, int]] = {}
+    idle = [make() for _ in range(min(actors, len(shares)))]
+    team = list(idle)
+    try:
+        while todo or under_way:
+            while todo and idle:
+                share, tried = todo.popleft()
+                actor = idle.pop()
+                under_way[actor.work.remote(share)] = (actor, share, tried)
+            done, _ = ray.wait(list(under_way), num_returns=1)
+            actor, share, tried = under_way.pop(done[0])
+            try:
+                told = ray.get(done[0])
+            except ray.exceptions.RayTaskError as error:
+                raise _what_it_raised(error) from error
+            except ray.exceptions.RayActorError as error:
+                todo.appendleft((share, _once_more(share, tried, error)))
+                team.append(make())
+                idle.append(team[-1])
+            else:
+                idle.append(actor)
+                yield told
+    finally:
+        for actor in team:
+            ray.kill(actor)
+
+
+@contextmanager
+def connected(address: str) -> Iterator[Any]:
+    """The module `ray`, connected; a local one is started, and stopped again at the end."""
+    ray = _ray()
+    ours = not ray.is_initialized()
+    if ours:
+        _connect(ray, address)
+    try:
+        yield ray
+    finally:
+        if ours:
+            ray.shutdown()
+
+
+def cores(ray: Any) -> int:
+    """How many cores the fleet has."""
+    return max(1, int(ray.cluster_resources().get("CPU", 1)))
+
+
+def _ray() -> Any:
+    # Before it is imported. It would report its use to its makers, and under `uv run` it would
+    # install everything once more for every actor.
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
+    try:
+        import ray  # pyright: ignore[reportMissingImports]  # the extra `fleet`
+        import ray.exceptions  # pyright: ignore[reportMissingImports]
+    except ImportError:
+        raise UsageError(
+            "--fleet needs Ray, which is not installed: pip install 'vibrissa[fleet]'."
+        ) from None
+    return ray
+
+
+def _connect(ray: Any, address: str) -> None:
+    quiet = {"logging_level": "error", "log_to_driver": False, "configure_logging": True}
+    try:
+        if address == LOCAL:
+            ray.init(address="local", include_dashboard=False, **quiet)
+        else:
+            ray.init(address=address, **quiet)
+    except (ConnectionError, ValueError, RuntimeError, TimeoutError) as error:
+        told = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise UsageError(
+            f"no Ray cluster at {address!r} ({told}). Use --fleet local, --fleet auto, or the "
+            "address that `ray start --head` prints."
+        ) from error
+
+
+def _what_it_raised(error: Any) -> Exception:
+    cause = error.cause
+    if isinstance(cause, VibrissaError):
+        return cause
+    if isinstance(cause, MemoryError):
+        return WorkerLost("an actor of the fleet has no memory left: --slots 1, or more machines.")
+    return RuntimeError(f"an actor of the fleet failed:\n{error}")
+
+
+def _once_more(share: Share, tried: int, error: Exception) -> int:
+    if tried >= TRIES:
+        told = str(error).splitlines()[0]
+        raise WorkerLost(
+            f"{TRIES} actors died over the seeds {share[0]} to {share[-1]} ({told}). Is there "
+            "enough memory?"
+        ) from error
+    return tried + 1
