@@ -21,7 +21,7 @@ from typing import Any
 from vibrissa.bench.order import FIRST, HIDDEN, SECOND
 from vibrissa.bench.outcomes import Row, RowFile, Summary, read_rows, summarise
 from vibrissa.bench.page import machine, sees, versions
-from vibrissa.bench.report import Report, write
+from vibrissa.bench.report import Clip, Report, write
 from vibrissa.bench.verdicts import UNLABELLED, class_named, reason_of
 from vibrissa.core.contract import Contract
 from vibrissa.core.errors import UsageError
@@ -188,6 +188,7 @@ def write_report(
     rows: Sequence[Row],
     contract: Contract,
     wall_s: float,
+    clips: Sequence[Clip] = (),
 ) -> None:
     """`report.json` and `report.html` of the rollouts that were judged, in evaluation's form.
 
@@ -207,6 +208,7 @@ def write_report(
         beside={SECOND: others} if others else {},
         seconds={"rollouts": sum(row.wall_s for row in rows)},
         wall_s=wall_s,
+        clips=clips,
         no_clips="The films, where --video asked for them, lie beside this page in recordings/.",
         settings={k: v for k, v in told.items() if not isinstance(v, dict | list)},
         machine=machine(),

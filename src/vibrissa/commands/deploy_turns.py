@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json as json_
+import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
+
+from vibrissa.core.errors import VibrissaError
 
 if TYPE_CHECKING:
     from vibrissa.bench.deployment import Stage, Turn
@@ -71,10 +74,15 @@ def tell(
     cfg: Config, book: Logbook, looks: Sequence[FirstLook], stage: Stage, watching: Watching
 ) -> None:
     """What it came to: rates with n and interval; of two policies, who was who, if it is over."""
+    from vibrissa.bench.footage import with_films
     from vibrissa.bench.logbook import told_of
     from vibrissa.control.meter import Meter
 
     compared = _compared(cfg, book)
+    try:
+        with_films(book.folder, book.wall_s)
+    except VibrissaError as trouble:  # the rows are there, and what ended it is still to be told
+        print(f"vibrissa: the report has no films: {trouble}", file=sys.stderr)
     if cfg.json:
         print(json_.dumps(_as_json(cfg, book, looks, watching, compared), indent=2))
         return

@@ -35,6 +35,7 @@ class Config:
 
 
 def run(cfg: Config) -> int:
+    from vibrissa.bench.footage import with_films
     from vibrissa.bench.logbook import label, read_all
 
     if (cfg.rollout is None) != (not cfg.verdict):
@@ -45,6 +46,8 @@ def run(cfg: Config) -> int:
         _ask(cfg, read_all(cfg.folder))
     compared = _compared(cfg)
     rows = read_all(cfg.folder)
+    if rows and not cfg.json:
+        with_films(cfg.folder)
     if cfg.json:
         print(json_.dumps([asdict(row) for row in rows], indent=2))
     else:
