@@ -279,6 +279,7 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=None)
     parser.add_argument("--episodes", type=int, default=8)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--memory", type=int, default=MEMORY_EPISODES)
     parser.add_argument("--out", type=Path, default=RESULT)
     args = parser.parse_args()
     folder = args.folder or Path(tempfile.mkdtemp(prefix="bench-eval-"))
@@ -292,7 +293,7 @@ def main() -> None:
         told[name]["processes"] = [
             in_processes(checkpoint, 3 * counts[name], workers) for workers in (1, 2)
         ]
-        told[name]["memory"] = [memory(checkpoint, slots, MEMORY_EPISODES) for slots in (4, 16)]
+        told[name]["memory"] = [memory(checkpoint, slots, args.memory) for slots in (4, 16)]
         print(name, told[name]["processes"], told[name]["memory"], flush=True)
     args.out.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
     print(args.out)
