@@ -33,6 +33,7 @@ from vibrissa.bench.evaluate import Setup, evaluate
 from vibrissa.bench.page import machine
 from vibrissa.bench.setups import Place, learnt, place_for
 from vibrissa.bench.workers import evaluate_in_workers, itself
+from vibrissa.control.clock import settle_memory
 from vibrissa.core.episode import Episode, Observation, Start, Step
 from vibrissa.core.protocols import Arm, Policy
 
@@ -188,6 +189,7 @@ def decompose(checkpoint: Path, episodes: int, rounds: int) -> dict[str, Any]:
     place, setup = setup_of(checkpoint)
     seeds = range(FIRST_SEED, FIRST_SEED + episodes)
     rows = list(evaluate(setup, seeds))  # warms all up
+    settle_memory()  # as `judge` does
     parts = {"whole": lambda: [*evaluate(setup, seeds)] and None, **parts_of(place, setup, seeds)}
     wall_s: dict[str, list[float]] = {name: [] for name in parts}
     cpu_s: dict[str, list[float]] = {name: [] for name in parts}

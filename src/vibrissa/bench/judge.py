@@ -19,10 +19,12 @@ from vibrissa.bench.workers import (
     watching,
     worth,
 )
+from vibrissa.control.clock import settle_memory
 from vibrissa.core.errors import UsageError
 from vibrissa.show.progress import progress
 
 BESIDE = ("expert", "zero")
+SETTLED_FROM = 20  # episodes: then what is loaded is not searched for garbage again and again
 
 
 class CutShort(WorkerLost):
@@ -60,6 +62,8 @@ def judge(
     todo = [seed for seed in seeds if seed not in rows]
     told = progress(f"judging {setup.name}", len(seeds), "episodes", quiet=quiet)
     setup = replace(setup, slots=slots) if slots else setup
+    if len(todo) >= SETTLED_FROM:
+        settle_memory()
     try:
         with told as tell, closing(_rows(setup, todo, watches, workers, fleet)) as fresh:
             tell(len(seeds) - len(todo), "")

@@ -19,6 +19,7 @@ from typing import Any
 
 from vibrissa.bench.evaluate import Rows, Setup, Watch, evaluate
 from vibrissa.bench.outcomes import Row
+from vibrissa.control.clock import settle_memory
 from vibrissa.core.errors import VibrissaError
 from vibrissa.core.protocols import Arm, Observer
 
@@ -244,6 +245,7 @@ def _work(pipe: Connection) -> None:
     try:
         build, watches = pipe.recv()
         setup = build()
+        settle_memory()
         pipe.send(setup.slots + AHEAD)
         for row in evaluate(setup, iter(pipe.recv, None), watching(watches)):
             pipe.send(row)
