@@ -27,7 +27,7 @@ POLL_S = 0.2
 AHEAD = 2  # seeds a helper has waiting, so that it need not wait for this process
 # Episodes a process: below, the seconds that a helper takes to start are worth more.
 WORTH_SCRIPTED, WORTH_STATE, WORTH_CAMERAS = 60, 150, 10
-NEED_SCRIPTED_BYTES, NEED_POLICY_BYTES = 300_000_000, 1_200_000_000  # of one more process
+NEED_SCRIPTED_BYTES, NEED_POLICY_BYTES = 300_000_000, 1_600_000_000  # of one more process
 
 
 class WorkerLost(VibrissaError):
