@@ -46,6 +46,7 @@ def main(cfg: Config) -> None:
         "cells": list(cells.values()),
         "more_data": _difference(cfg, (most, short), (fewest, short)),
         "more_steps": _difference(cfg, (fewest, long), (fewest, short)),
+        "both": _difference(cfg, (most, long), (fewest, short)),
         "data_against_steps": _difference(cfg, (most, short), (fewest, long)),
         "note": "one training seed a cell: the intervals speak of these policies",
         "machine": machine(),
