@@ -113,11 +113,11 @@ def test_every_part_is_in_the_html() -> None:
     assert loads_nothing(html)
 
 
-def test_columns_of_numbers_are_set_to_the_right() -> None:
+def test_columns_of_numbers_are_set_to_the_right_and_short_words_do_not_break() -> None:
     html = to_html(page())
     assert '<td class="num">41/50</td>' in html
     assert "<td>a rather long name of a policy</td>" in html
-    assert "<td>ab</td>" in html
+    assert '<td class="short">ab</td>' in html  # breaks nowhere
 
 
 def test_the_markdown_has_the_tables_and_names_the_pictures() -> None:
