@@ -52,7 +52,7 @@ def test_the_page_of_a_sweep(tmp_path: Path, chromium: Browser) -> None:
     )
     text = to_markdown(told)
     assert "40/60 (54–77 %)" in text
-    assert "-47 % (" in text
+    assert "−47 points (" in text
     assert "0 / 28" in text
     assert "worse" in text
     assert "+3 % (" in text
@@ -84,7 +84,7 @@ def test_a_line_a_cell() -> None:
     told = lines(judged(), {"zero": summarise(rows(0))})
     assert told[0].split("  ")[0] == "horizon=25 (its own)"
     assert "baseline" in told[0]
-    assert "-47 %: worse, p" in told[1]
+    assert "−47 points: worse, p" in told[1]
     assert told[3].endswith("0/60 (0–6 %)")
     assert all("\n" not in line for line in told)
 

@@ -97,7 +97,7 @@ def test_a_worse_grip_is_said_to_be_worse(
     assert cli.main(["eval", *words]) == 0
     out = capsys.readouterr().out
     assert "as it is" in out
-    assert "-100 %: worse, p 0.031" in out
+    assert "−100 points: worse, p 0.031" in out
 
 
 def test_a_checkpoint_is_chosen_on_some_seeds_and_reported_on_others(

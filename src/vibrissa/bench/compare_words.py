@@ -89,13 +89,13 @@ def rate(one: Judged) -> str:
 
 def points(difference: float) -> str:
     """A difference of rates in points, with its sign."""
-    return f"{_signed(difference)} points"
+    return f"{signed(difference)} points"
 
 
 def span(one: Comparison) -> str:
     low, high = one.interval
     whenever = ", whenever one looks" if one.test == "anytime" else ""
-    return f"{_signed(low)} to {_signed(high)}{whenever}"
+    return f"{signed(low)} to {signed(high)}{whenever}"
 
 
 def p_text(p: float) -> str:
@@ -106,7 +106,7 @@ def alike(correlation: float | None) -> str:
     return "unknown" if correlation is None else f"{correlation:.2f}".replace("-", "−")
 
 
-def _signed(difference: float) -> str:
+def signed(difference: float) -> str:
     told = f"{100 * difference:+.0f}"
     return "0" if told in ("+0", "-0") else told.replace("-", "−")
 

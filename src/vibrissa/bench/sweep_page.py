@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from vibrissa.bench import charts, heat
+from vibrissa.bench.compare_words import points, signed
 from vibrissa.bench.outcomes import Summary
 from vibrissa.bench.page import machine, versions
 from vibrissa.bench.pages import Drawing, Note, Page, Section, Table
@@ -138,20 +139,20 @@ def lines(judged: Sequence[Judged], beside: Mapping[str, Summary]) -> list[str]:
         asked = f"{j.asks_per_s:.1f} asks/s" if j.asks_per_s is not None else ""
         verdict = "baseline"
         if j.versus is not None:
-            verdict = f"{100 * j.versus.difference:+.0f} %: {j.versus.verdict}"
+            verdict = f"{points(j.versus.difference)}: {j.versus.verdict}"
             verdict += f", p {j.versus.p_holm:.2g}"
-        text.append(f"{j.cell.name:<{wide}}  {j.told.text:<22} {verdict:<34} {asked}".rstrip())
+        text.append(f"{j.cell.name:<{wide}}  {j.told.text:<22} {verdict:<38} {asked}".rstrip())
     return text + [f"{name:<{wide}}  {told.text}" for name, told in beside.items()]
 
 
 def _versus(versus: Versus | None) -> tuple[str, ...]:
     if versus is None:
         return "", "", "", "baseline", ""
-    low, high = (100 * v for v in versus.interval)
-    difference = f"{100 * versus.difference:+.0f} % ({low:+.0f} to {high:+.0f})"
+    low, high = versus.interval
+    difference = f"{points(versus.difference)} ({signed(low)} to {signed(high)})"
     pairs = versus.pairs
     alone = "–" if pairs is None else f"{pairs.only_first} / {pairs.only_second}"
-    seen = "–" if versus.seen is None else f"{100 * versus.seen:.0f} %"
+    seen = "–" if versus.seen is None else f"{100 * versus.seen:.0f} points"
     return difference, alone, f"{versus.p_holm:.2g}", versus.verdict, seen
 
 
