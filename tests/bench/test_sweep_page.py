@@ -55,7 +55,7 @@ def test_the_page_of_a_sweep(tmp_path: Path, chromium: Browser) -> None:
     assert "−47 points (" in text
     assert "0 / 28" in text
     assert "worse" in text
-    assert "+3 % (" in text
+    assert "+3 points (" in text
     assert "not separated" in text
     assert "exact McNemar" in text
     assert "Something was left out." in text
