@@ -168,7 +168,7 @@ def test_ctrl_c_between_two_ticks_holds_the_arm_at_once(monkeypatch) -> None:
     def struck(question, policy):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(drive, "_look", struck)
+    monkeypatch.setattr(drive, "look", struck)
     arm, tape = OneJoint(), Tape()
     with pytest.raises(KeyboardInterrupt):
         run_behind(rollout(arm, ChunkPlayer(4), Reach(), [tape]), Ramp())
