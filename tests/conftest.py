@@ -17,9 +17,11 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # as `cli.main` does, befor
 def signals() -> Iterator[None]:
     """Signals as a program has them that was started in a terminal, before and after each test.
 
-    One that a script starts in the background ignores Ctrl-C.
+    One that a script starts in the background ignores Ctrl-C, one under nohup a closed terminal.
     """
     usual = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
+    if hasattr(signal, "SIGHUP"):  # not on Windows
+        usual[signal.SIGHUP] = signal.SIG_DFL
     before = {number: signal.signal(number, handler) for number, handler in usual.items()}
     yield
     for number, handler in before.items():
