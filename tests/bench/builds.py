@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from fakes import OneJoint, Ramp, Reach
 
@@ -17,6 +18,8 @@ from vibrissa.control.pilots import ChunkPlayer, Zero
 from vibrissa.core.episode import Observation
 from vibrissa.core.errors import UsageError
 from vibrissa.core.protocols import Arm, Pilot, Task
+from vibrissa.sim.arm import SimArm
+from vibrissa.sim.scene import SceneCfg
 
 PATIENCE_S = 60.0
 TICKS = 40  # of a short episode: enough for ten inferences
@@ -88,6 +91,24 @@ class Mortal(OneJoint):
             self._mark.write_text("")
             os.kill(os.getpid(), signal.SIGKILL)
         return seen
+
+
+class MortalSim(SimArm):
+    """Ends its whole process at tick 7 of seed 5, the first time; nothing is drawn."""
+
+    def __init__(self, mark: Path, scene: SceneCfg):
+        super().__init__(scene)
+        self._mark = mark
+
+    def reset(self, seed: int, **more: Any) -> None:
+        super().reset(seed, **more)
+        self._dies = seed == 5 and not self._mark.exists()
+
+    def observe(self) -> Observation:
+        if self._dies and self.tick == 7:
+            self._mark.write_text("")
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().observe()
 
 
 def mortal_setup(mark: Path) -> Setup:

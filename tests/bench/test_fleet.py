@@ -1,20 +1,32 @@
-"""Judging over Ray: the same rows as here, also where an actor is killed in mid-run."""
+"""Judging and recording over Ray: as it is here, also where an actor is killed in mid-run."""
 
 from __future__ import annotations
 
 import builtins
 import json
 from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
-from bench.builds import mortal_setup
+from bench.builds import MortalSim, mortal_setup, zero_setup
 
-from vibrissa.bench.fleet import connected
+from vibrissa import cli
+from vibrissa.bench.evaluate import Setup
+from vibrissa.bench.fleet import connected, work_off
+from vibrissa.bench.fleet_episodes import play_on_fleet
 from vibrissa.bench.judge import judge
 from vibrissa.bench.outcomes import RowFile
 from vibrissa.bench.setups import Place, scripted
+from vibrissa.commands import record
+from vibrissa.commands import scripted as scripted_command
 from vibrissa.core.errors import UsageError, VibrissaError
+from vibrissa.data.dataset import Dataset, open_dataset
+from vibrissa.data.recorder import successful
+from vibrissa.sim.arm import SimArm
 from vibrissa.sim.tasks import make_scene
 
 SEEDS = range(10)
@@ -53,6 +65,95 @@ def test_what_an_actor_raises_comes_back_as_it_is(cluster: None) -> None:
     lost = scripted(Place("no such task", scene), "zero")
     with pytest.raises(VibrissaError, match="no task 'no such task'"):
         judge(lost, SEEDS, fleet="local", workers=1)
+
+
+@pytest.mark.timeout(280)
+def test_episodes_come_in_order_and_few_of_them_wait(cluster: None) -> None:
+    """Of failed ones, which nobody wants, only the end is told."""
+    played = list(play_on_fleet(zero_setup, SEEDS, "local", successful, 2))
+    assert [one.seed for one in played] == list(SEEDS)
+    assert all(one.episode is not None and one.error is None for one in played)
+    assert not any(one.steps for one in played)
+    assert {one.episode.outcome.reason for one in played if one.episode} == {"timeout"}
+
+
+def test_no_share_is_begun_far_ahead_of_the_first_that_is_out() -> None:
+    """The first share takes longer than any other: those after it wait, all but a few."""
+    ray = Rays(slow=0)
+    told = [share[0] for share in work_off(ray, ray.actor, [(i,) for i in range(9)], 2, ahead=4)]
+    assert told == [1, 2, 3, 0, *told[4:]]
+    assert sorted(told[4:]) == [4, 5, 6, 7, 8]
+
+
+class Rays:
+    """A Ray of one thread, in which the share `slow` is ready only when nothing else is."""
+
+    def __init__(self, slow: int):
+        self._slow = slow
+
+    def actor(self) -> SimpleNamespace:
+        return SimpleNamespace(work=SimpleNamespace(remote=lambda share: share))
+
+    def wait(self, refs: list, num_returns: int) -> tuple[list, list]:
+        return sorted(refs, key=lambda share: share[0] == self._slow)[:num_returns], []
+
+    def get(self, ref: tuple) -> tuple:
+        return ref
+
+    def kill(self, actor: SimpleNamespace) -> None:
+        pass
+
+    class exceptions:  # as Ray calls it
+        class RayTaskError(Exception):
+            pass
+
+        class RayActorError(Exception):
+            pass
+
+
+@pytest.mark.timeout(280)
+def test_a_recording_of_a_fleet_is_the_local_one(
+    cluster: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Failed attempts between those that are kept, and an actor killed in mid-run."""
+    mark = tmp_path / "mark"
+    stage = scripted_command._stage
+
+    def mortal(cfg: record.Config) -> Setup:
+        made = stage(cfg)
+        if not cfg.fleet:
+            return made
+        arm = made.make_arm()
+        assert isinstance(arm, SimArm)
+        return replace(made, make_arm=partial(MortalSim, mark, arm.cfg))
+
+    monkeypatch.setattr(scripted_command, "_stage", mortal)
+    told, sets = [], []
+    for name, fleet in (("here", ""), ("fleet", "local")):
+        out = tmp_path / name
+        how = {"task": "lift", "episodes": 4, "seeds": 2, "noise_rad": 0.15, "fleet": fleet}
+        told.append(record.record(record.Config(out, **how)))
+        sets.append(open_dataset(out))
+    assert mark.exists(), "nobody was killed"
+    assert told[0].discarded == told[1].discarded > 0
+    assert sets[0].frames == sets[1].frames
+    assert sets[0].features == sets[1].features
+    for column in sets[0].features:
+        if column != "wall_time_s":
+            np.testing.assert_array_equal(sets[0].column(column), sets[1].column(column))
+    assert notes(sets[0]) == notes(sets[1])
+
+
+def notes(dataset: Dataset) -> list[dict]:
+    """What is noted of the episodes, less what a clock or chance tells."""
+    return [{k: v for k, v in n.items() if k not in ("wall_s", "take")} for n in dataset.notes]
+
+
+def test_a_fleet_records_scripts_only(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    argv = ["record", "--out", str(tmp_path / "set"), "--fleet", "local"]
+    for more in (["--pilot", "keyboard"], ["--targets", "places.yaml"]):
+        assert cli.main([*argv, *more]) == 2
+        assert capsys.readouterr().err.startswith("vibrissa: --fleet: not for ")
 
 
 def test_without_ray_one_line_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

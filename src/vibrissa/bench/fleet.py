@@ -67,40 +67,46 @@ class _Judge:
 
     def work(self, seeds: Share) -> list[Row]:
         if self._made is None:
-            sys.path += [part for part in self._path if part not in sys.path]
-            build, watches = _ray().cloudpickle.loads(self._told)
+            build, watches = unpacked(self._told, self._path)
             self._made = build(), watching(watches)
         setup, watch = self._made
         return list(evaluate(setup, seeds, watch))
 
 
 def work_off(
-    ray: Any, make: Callable[[], Any], shares: Sequence[Share], actors: int
+    ray: Any, make: Callable[[], Any], shares: Sequence[Share], actors: int, ahead: int = 0
 ) -> Iterator[Any]:
-    """What `actor.work(share)` gives for every share, as it comes; lost ones are done again."""
-    todo = deque((share, 1) for share in shares)
-    under_way: dict[Any, tuple[Any, Share, int]] = {}
+    """What `actor.work(share)` gives for every share, as it comes; lost ones are done again.
+
+    ahead: only the first that is still out and those within so many places of it are under way, so
+    that a caller who wants them in order keeps few; 0 for no such bound.
+    """
+    todo = deque((number, share, 1) for number, share in enumerate(shares))
+    under_way: dict[Any, tuple[Any, int, Share, int]] = {}
     idle = [make() for _ in range(min(actors, len(shares)))]
     team = list(idle)
     try:
         while todo or under_way:
-            while todo and idle:
-                share, tried = todo.popleft()
+            out = [number for number, *_ in todo] + [number for _, number, *_ in under_way.values()]
+            end = min(out) + (ahead or len(shares))
+            while todo and idle and todo[0][0] < end:
+                number, share, tried = todo.popleft()
                 actor = idle.pop()
-                under_way[actor.work.remote(share)] = (actor, share, tried)
+                under_way[actor.work.remote(share)] = (actor, number, share, tried)
             done, _ = ray.wait(list(under_way), num_returns=1)
-            actor, share, tried = under_way.pop(done[0])
+            actor, number, share, tried = under_way.pop(done[0])
             try:
                 told = ray.get(done[0])
             except ray.exceptions.RayTaskError as error:
                 raise _what_it_raised(error) from error
             except ray.exceptions.RayActorError as error:
-                todo.appendleft((share, _once_more(share, tried, error)))
+                todo.appendleft((number, share, _once_more(share, tried, error)))
                 team.append(make())
                 idle.append(team[-1])
             else:
                 idle.append(actor)
                 yield told
+                del told  # it may be large
     finally:
         for actor in team:
             ray.kill(actor)
@@ -118,6 +124,12 @@ def connected(address: str) -> Iterator[Any]:
     finally:
         if ours:
             ray.shutdown()
+
+
+def unpacked(told: bytes, path: Sequence[str]) -> Any:
+    """In an actor, what it was handed; `path` are further places of modules."""
+    sys.path += [part for part in path if part not in sys.path]
+    return _ray().cloudpickle.loads(told)
 
 
 def cores(ray: Any) -> int:

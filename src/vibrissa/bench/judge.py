@@ -42,7 +42,6 @@ def judge(
     known: Iterable[Row] = (),
     keep: Callable[[Row], None] = lambda _: None,
     watches: Sequence[Watch] = (),
-    place: Place | None = None,
     slots: int = 0,
     workers: int = 0,
     fleet: str = "",
@@ -55,8 +54,7 @@ def judge(
     (`film_into`, `tape_into`). slots, workers: arms side by side in a process, and processes;
     0 takes what suits. fleet: a Ray cluster's address, or local (see `fleet`); workers are its
     actors then. No outcome depends on any of them. quiet: without a bar of its own, where `keep`
-    draws one. place: no longer needed, since a setup goes to worker processes as it is. Raises
-    CutShort, with the rows so far, where a worker process is lost.
+    draws one. Raises CutShort, with the rows so far, where a worker process is lost.
     """
     rows = {row.seed: row for row in known if row.pilot == setup.name}
     todo = [seed for seed in seeds if seed not in rows]

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 # Options that say something only where a script demonstrates, or only at an arm that is led.
 SIMULATED_ONLY = ("seeds", "depth", "rig", "camera_size", "noise_rad", "start_noise_rad")
-SIMULATED_ONLY += ("randomise", "servo", "keep_failures")
+SIMULATED_ONLY += ("randomise", "servo", "keep_failures", "fleet")
 LED_ONLY = ("instruction", "seconds", "rate", "reset_seconds", "resume", "top_up", "recalibrated")
 LED_ONLY += ("home", "checkpoint", "replay", "operator", "light", "live", "live_file")
 
@@ -103,6 +103,9 @@ class Config:
     """In simulation: a servo profile of a real arm, from `vibrissa fit`."""
     keep_failures: bool = False
     """Keep the failed episodes of a script too."""
+    fleet: str = ""
+    """In simulation, a script's episodes are played over Ray: local, or a cluster's address
+    (docs/speed.md)."""
     json: bool = False
     """Print what was recorded as JSON."""
 
@@ -134,10 +137,12 @@ def record(cfg: Config) -> Scripted | Sat:
     cfg = replace(cfg, pilot=who)
     if cfg.targets is not None:
         _refuse(cfg, ("episodes", "top_up"), "a file of targets, which says how many")
+        _refuse(cfg, ("fleet",), "a file of targets, whose episodes follow from one another")
     if real:
         _refuse(cfg, SIMULATED_ONLY, "a real arm")
         return record_at_arm(cfg, rig, simulated=None)
     if who in LEADERS or (who in OTHERS and who != "zero"):
+        _refuse(cfg, ("fleet",), f"the {who} pilot, who drives in real time")
         return record_at_arm(cfg, rig, simulated=lambda: simulated(cfg))
     not_here = [n for n in LED_ONLY if not (cfg.targets and n == "resume")]
     _refuse(cfg, not_here, f"the {who} pilot in simulation")

@@ -5,8 +5,9 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import AbstractContextManager, closing, nullcontext, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,10 +16,11 @@ from vibrissa.commands.rigs import LEADERS, Stand
 from vibrissa.core.errors import ArmFault, UsageError
 
 if TYPE_CHECKING:
+    from vibrissa.bench.evaluate import Setup
     from vibrissa.commands.record import Config
     from vibrissa.commands.targeted import Course
-    from vibrissa.core.contract import Contract
-    from vibrissa.core.protocols import Pilot, Task
+    from vibrissa.core.episode import Episode
+    from vibrissa.core.protocols import Arm, Pilot, Task
     from vibrissa.data.recorder import Recorder
     from vibrissa.sim.arm import SimArm
     from vibrissa.sim.scene import SceneCfg
@@ -57,58 +59,98 @@ def record_script(cfg: Config) -> Scripted:
     episodes are a whole dataset.
     """
     from vibrissa.commands.targeted import fill
-    from vibrissa.control.drive import run_episode
     from vibrissa.data.disk import require_absent
+    from vibrissa.sim.arm import SimArm
 
     _check(cfg)
     if not cfg.resume:
         require_absent(cfg.out)
-    arm, task, scene = _built(cfg)
-    course = _course(cfg, arm, scene)
+    stage = _stage(cfg)
+    arm = stage.make_arm()
+    assert isinstance(arm, SimArm)
+    course = _course(cfg, arm)
     if course is not None and not course.to_come:
         return Scripted(cfg.out, 0, 0, 0, 0.0)
-    pilot = _pilot(cfg, scene, arm.contract)
 
     from vibrissa.data.film import check_size
-    from vibrissa.data.recorder import Recorder, finished, successful
+    from vibrissa.data.recorder import Recorder
 
     for camera in arm.contract.cameras:
         check_size(camera)
     began_s = time.monotonic()
-    recorder = Recorder(
-        cfg.out,
-        keep=finished if cfg.keep_failures else successful,
-        session=course.session() if course else None,
-        extend=cfg.resume,
-    )
+    with _fleet(cfg):
+        recorder = Recorder(
+            cfg.out,
+            keep=_wanted(cfg),
+            session=course.session() if course else None,
+            extend=cfg.resume,
+        )
+        try:
+            with recorder:
+                if cfg.fleet:
+                    _fill_from_fleet(recorder, cfg, stage)
+                elif course is None:
+                    _fill(recorder, cfg, _here(recorder, stage, arm))
+                else:
+                    course = _course(cfg, arm) or course  # a kill may have left some more
+                    fill(recorder, course, arm, _here(recorder, stage, arm))
+        except KeyboardInterrupt:
+            if recorder.kept:
+                print(f"\n{recorder.kept} finished episodes are in {cfg.out}", file=sys.stderr)
+            raise
+    wall_s = time.monotonic() - began_s
+    return Scripted(cfg.out, recorder.kept, recorder.frames, recorder.discarded, wall_s)
+
+
+def _fleet(cfg: Config) -> AbstractContextManager[Any]:
+    """The cluster, if one is asked for; what is wrong with it is said before anything is made."""
+    if not cfg.fleet:
+        return nullcontext()
+    from vibrissa.bench.fleet import connected
+
+    return connected(cfg.fleet)
+
+
+def _here(recorder: Recorder, stage: Setup, arm: SimArm) -> Callable[[int], None]:
+    """Plays a seed in this process."""
+    from vibrissa.control.drive import run_episode
+
+    pilot, task = stage.make_pilot(arm), stage.make_task()
 
     def play(seed: int) -> None:
         with suppress(ArmFault):  # a seed the pilot cannot do; the recorder has counted it
             run_episode(arm, pilot, task, [recorder], seed=seed)
 
-    try:
-        with recorder:
-            if course is None:
-                _fill(recorder, cfg, play)
-            else:
-                course = _course(cfg, arm, scene) or course  # a kill may have left some more
-                fill(recorder, course, arm, play)
-    except KeyboardInterrupt:
-        if recorder.kept:
-            print(f"\n{recorder.kept} finished episodes are in {cfg.out}", file=sys.stderr)
-        raise
-    wall_s = time.monotonic() - began_s
-    return Scripted(cfg.out, recorder.kept, recorder.frames, recorder.discarded, wall_s)
+    return play
 
 
-def _course(cfg: Config, arm: SimArm, scene: SceneCfg) -> Course | None:
+def _fill_from_fleet(recorder: Recorder, cfg: Config, stage: Setup) -> None:
+    """As `_fill`, where others play: the same seeds are told to the recorder, in the same order."""
+    from vibrissa.bench.fleet_episodes import play_on_fleet
+    from vibrissa.bench.workers import WorkerLost, itself
+
+    seeds = range(cfg.seeds, cfg.seeds + _most(cfg))
+    build = partial(itself, stage)
+    with closing(play_on_fleet(build, seeds, cfg.fleet, _wanted(cfg), cfg.episodes)) as played:
+
+        def play(_seed: int) -> None:
+            with suppress(ArmFault):
+                next(played).tell(recorder)
+
+        try:
+            _fill(recorder, cfg, play)
+        except WorkerLost as lost:
+            raise WorkerLost(f"{lost} {recorder.kept} episodes are kept in {cfg.out}.") from lost
+
+
+def _course(cfg: Config, arm: SimArm) -> Course | None:
     """The file of targets, as far as it is still to be recorded; None without one."""
     from vibrissa.commands.targeted import course_of, plan_of
     from vibrissa.data.extend import extension
 
     if cfg.targets is None:
         return None
-    course = course_of(cfg, plan_of(cfg.targets, scene), arm.scene)
+    course = course_of(cfg, plan_of(cfg.targets, arm.cfg), arm.scene)
     if cfg.resume:
         extension(cfg.out, arm.contract).require(cfg.out, recalibrated=False)
     return course
@@ -118,7 +160,7 @@ def _fill(recorder: Recorder, cfg: Config, play: Callable[[int], None]) -> None:
     """One seed after another until enough episodes are kept."""
     from vibrissa.show.progress import progress
 
-    most = 2 * cfg.episodes + SPARE_ATTEMPTS
+    most = _most(cfg)
     with progress(f"recording {cfg.task or PICK_PLACE}", cfg.episodes, "episodes") as tell:
         for attempt in range(most):
             play(cfg.seeds + attempt)
@@ -131,21 +173,38 @@ def _fill(recorder: Recorder, cfg: Config, play: Callable[[int], None]) -> None:
     )
 
 
+def _most(cfg: Config) -> int:
+    """How many seeds are tried before it gives up."""
+    return 2 * cfg.episodes + SPARE_ATTEMPTS
+
+
+def _wanted(cfg: Config) -> Callable[[Episode], bool]:
+    from vibrissa.data.recorder import finished, successful
+
+    return finished if cfg.keep_failures else successful
+
+
 def simulated(cfg: Config) -> tuple[Stand, Task]:
     """The simulated arm of `cfg`, to be led in real time, and its task's own judge."""
     _check_scene(cfg)
-    arm, task, _ = _built(cfg)
-    return Stand(arm), task
+    stage = _stage(cfg)
+    return Stand(stage.make_arm()), stage.make_task()
 
 
-def _built(cfg: Config) -> tuple[SimArm, Task, SceneCfg]:
+def _stage(cfg: Config) -> Setup:
+    """Makers of the arm, its task and who drives it, which other processes can be handed."""
+    from vibrissa.bench.evaluate import Setup
     from vibrissa.sim.arm import SimArm
     from vibrissa.sim.tasks import make_task
     from vibrissa.sim.views import of_cameras
 
     scene = _scene(cfg)
-    arm = SimArm(scene, cameras=of_cameras(scene, (*cfg.cameras, *cfg.depth)))
-    return arm, make_task(cfg.task or PICK_PLACE, scene), scene
+    return Setup(
+        cfg.pilot,
+        partial(SimArm, scene, cameras=of_cameras(scene, (*cfg.cameras, *cfg.depth))),
+        partial(make_task, scene.rules.name if scene.rules else cfg.task, scene),
+        partial(_pilot, cfg.pilot, scene, cfg.noise_rad),
+    )
 
 
 def _check(cfg: Config) -> None:
@@ -193,10 +252,10 @@ def _scene(cfg: Config) -> SceneCfg:
     )
 
 
-def _pilot(cfg: Config, scene: SceneCfg, contract: Contract) -> Pilot:
+def _pilot(name: str, scene: SceneCfg, noise_rad: float, arm: Arm) -> Pilot:
     from vibrissa.control.pilots import Random, Zero
     from vibrissa.sim.expert import Expert
 
-    if cfg.pilot == "expert":
-        return Expert(scene, action_noise_rad=cfg.noise_rad)
-    return Zero() if cfg.pilot == "zero" else Random(contract)
+    if name == "expert":
+        return Expert(scene, action_noise_rad=noise_rad)
+    return Zero() if name == "zero" else Random(arm.contract)
