@@ -12,12 +12,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-import numpy as np
-
 from vibrissa.bench.evaluate import Setup
 from vibrissa.bench.fleet import LOCAL, Share, connected, cores, unpacked, work_off
 from vibrissa.control.drive import run_episode
-from vibrissa.core.episode import Decision, Episode, Observation, Start, Step
+from vibrissa.core.episode import Decision, Episode, Observation, Picture, Start, Step
 from vibrissa.core.errors import VibrissaError
 from vibrissa.core.protocols import Observer
 
@@ -125,12 +123,13 @@ class _Listener:
 def _copied(step: Step) -> Step:
     """What a recorder takes of it; no history, and nothing that only judges may read."""
     seen, decision = step.observation, step.decision
+    images: dict[str, Picture] = {name: picture.copy() for name, picture in seen.images.items()}
     observation = Observation(
         seen.tick,
         seen.time_s,
         seen.state.copy(),
         seen.privileged.copy(),
-        {name: np.array(picture) for name, picture in seen.images.items()},
+        images,
         dict(seen.captured_s),
         dict(seen.sequence),
         dict(seen.health),
