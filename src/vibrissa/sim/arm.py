@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import replace
@@ -36,6 +37,7 @@ _AILMENTS = [
         mujoco.mjtWarning.mjWARN_BADCTRL,
     )
 ]
+_ails = operator.itemgetter(*_AILMENTS)
 
 
 class SimArm:
@@ -135,6 +137,7 @@ class SimArm:
         self.sample, self._here = sample, scene_of(self.cfg, sample)
         self.model = model_of(self.cfg, sample)
         self.data = mujoco.MjData(self.model)
+        self._warnings = self.data.warning.number  # a view: MuJoCo counts in it
         self.line = CommandLine(self._here.servo.delay_steps(self.cfg.physics_hz))
         # The positions (Q,) of the ticks that the cameras still have to show, and of this one.
         self.past: deque[NDArray[np.float64]] = deque(maxlen=1 + (sample.camera_latency or 0))
@@ -145,7 +148,7 @@ class SimArm:
         """Set the servos' target (A,) rad, as this arm reads; returned is what the limits left."""
         if self.target is None:
             raise ArmFault("an arm that was never reset takes no action: call reset(seed) first.")
-        sent, _ = self._limits.apply(self.contract.check_action(action), self.target)
+        sent = self._limits.keep(self.contract.check_action(action), self.target)
         self._aim(sent)
         self.pending = True
         return sent
@@ -213,8 +216,8 @@ class SimArm:
             self.past[-1] = self.data.qpos.copy()
 
     def _refresh(self) -> None:
-        """Positions and contacts of this very state; nothing of the next step is touched."""
-        mujoco.mj_fwdPosition(self.model, self.data)
+        """Positions and contacts of this very state: the first half of the step to come."""
+        mujoco.mj_step1(self.model, self.data)
 
     def _readings(self) -> NDArray[np.float32]:
         return self.cfg.servo.readings(self.data.qpos[self._joints].astype(np.float32))
@@ -231,33 +234,31 @@ class SimArm:
             self.data.ctrl[:] = arrived
 
     def _advance(self) -> None:
-        left = self.cfg.substeps
+        left, done = self.cfg.substeps, 1
+        mujoco.mj_step2(self.model, self.data)  # `_refresh` has done the first half of it
         while left:
             steps = self.line.quiet(left)
-            mujoco.mj_step(self.model, self.data, nstep=steps)
+            mujoco.mj_step(self.model, self.data, nstep=steps - done)
             self.line.wait(steps)
             self._deliver()
-            left -= steps
+            left, done = left - steps, 0
         self.tick += 1
         self.pending = False
         data = self.data
-        squares = sum(values.dot(values) for values in (data.qpos, data.qvel, data.ctrl))
-        if not math.isfinite(squares) or self._ails():
+        positions, speeds = data.qpos, data.qvel
+        squares = positions.dot(positions) + speeds.dot(speeds)
+        if not math.isfinite(squares) or any(_ails(self._warnings.tolist())):
             raise ArmFault(
                 f"the simulation is no longer finite at tick {self.tick}; the last action sent "
                 f"was {np.round(self.data.ctrl, 3).tolist()}. Reset the arm."
             )
         self._refresh()
-        self.past.append(data.qpos.copy())
+        self.past.append(positions.copy())
 
     def _stand(self, at: int, x: float, y: float, z: float, yaw: float) -> None:
         """Put the free body whose position is `qpos[at]` upright at (x, y, z)."""
         turned = (np.cos(yaw / 2), 0.0, 0.0, np.sin(yaw / 2))
         self.data.qpos[at : at + 7] = (x, y, z, *turned)
-
-    def _ails(self) -> bool:
-        counts = self.data.warning.number.tolist()
-        return any(counts[ailment] for ailment in _AILMENTS)
 
     def _draw(self, name: str) -> Picture:
         """A picture for `observe`; colour and depth of one camera come of one rendering."""

@@ -154,7 +154,7 @@ class Expert(Unasking):
         goal = goal_of(self._cfg, truth)
         if goal is None:
             return False
-        inside = bool(np.all(np.abs(goal.offset(truth["object_position"])) < goal.half_m))
+        inside = goal.covers(*truth["object_position"][:2].tolist())
         if not self._placing.careful or self._cfg.rules is None:
             return inside
         return inside and holds(self._cfg, self._cfg.rules.success, truth)

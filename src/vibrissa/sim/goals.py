@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -116,40 +116,46 @@ class RulesCfg:
 
 @dataclass(frozen=True)
 class Goal:
-    """Where the goal is now: (2,) its centre, its heading, its half sides, the height it gives.
+    """Where the goal is now: its centre, its heading, its half sides, the height it gives.
 
     symmetry: how many turns of it look the same.
     """
 
-    centre_m: NDArray[np.float64]
+    centre_m: Pair
     yaw_rad: float
     half_m: Pair
     surface_m: float
     symmetry: int
 
-    def offset(self, place: NDArray[np.floating]) -> NDArray[np.float64]:
-        """How far (2,) `place` (3,) is from the centre, along and across the goal's heading."""
-        x, y = place[:2] - self.centre_m
+    def offset(self, x: float, y: float) -> Pair:
+        """How far (x, y) is from the centre, along and across the goal's heading."""
+        middle_x, middle_y = self.centre_m
+        x, y = x - middle_x, y - middle_y
         if self.yaw_rad == 0.0:
-            return np.array([x, y])
+            return x, y
         cos, sin = math.cos(self.yaw_rad), math.sin(self.yaw_rad)
-        return np.array([cos * x + sin * y, cos * y - sin * x])
+        return cos * x + sin * y, cos * y - sin * x
+
+    def covers(self, x: float, y: float) -> bool:
+        """Whether (x, y) lies within its half sides."""
+        along, across = self.offset(x, y)
+        return abs(along) < self.half_m[0] and abs(across) < self.half_m[1]
 
 
 def goal_of(cfg: SceneCfg, truth: Mapping[str, Any]) -> Goal | None:
     """The goal of a scene at the moment of `truth`; None where the task only lifts."""
     if cfg.tray is not None:
         half = (cfg.tray.half_m, cfg.tray.half_m)
-        return Goal(np.array(cfg.tray.centre_m), 0.0, half, cfg.tray.floor_m, 4)
+        return Goal(cfg.tray.centre_m, 0.0, half, cfg.tray.floor_m, 4)
     if cfg.zone is not None:
         square = abs(cfg.zone.half_m[0] - cfg.zone.half_m[1]) < 1e-9
         turns = 4 if square else 2
-        return Goal(np.array(cfg.zone.centre_m), cfg.zone.yaw_rad, cfg.zone.half_m, 0.0, turns)
+        return Goal(cfg.zone.centre_m, cfg.zone.yaw_rad, cfg.zone.half_m, 0.0, turns)
     if cfg.base is not None:
-        place, base = truth["base_position"], cfg.base
-        top = float(place[2]) + base.half_size_m[2]
+        (x, y, z), base = truth["base_position"].tolist(), cfg.base
+        top = z + base.half_size_m[2]
         half = base.half_size_m[:2]
-        return Goal(place[:2], truth["base_yaw"], half, top, base.symmetry)
+        return Goal((x, y), truth["base_yaw"], half, top, base.symmetry)
     return None
 
 
@@ -194,8 +200,8 @@ def on_goal(cfg: SceneCfg, x: float, y: float) -> bool:
         return False
     goal = goal_of(cfg, {})
     assert goal is not None
-    away = np.abs(goal.offset(np.array([x, y, 0.0])))
-    return bool(np.all(away < np.add(goal.half_m, diagonal_m(cfg))))
+    reach = diagonal_m(cfg)
+    return replace(goal, half_m=(goal.half_m[0] + reach, goal.half_m[1] + reach)).covers(x, y)
 
 
 def spawn_is_lost(cfg: SceneCfg) -> bool:

@@ -47,11 +47,11 @@ class Judge:
         "failure" where the object has left the workspace.
         """
         truth = observation.truth
-        place, goal = truth["object_position"], self._goal_now(truth)
-        height_m = float(place[2])
+        goal = self._goal_now(truth)
+        x, y, height_m = truth["object_position"].tolist()
         self._height_m.append(height_m)
         self._highest_m = max(self._highest_m, height_m)
-        away = np.inf if goal is None else float(np.hypot(*(place[:2] - goal.centre_m).tolist()))
+        away = math.inf if goal is None else math.dist((x, y), goal.centre_m)
         self._goal_xy_m.append(away)
         self._held.append(bool(truth["touching"]))
         self._grip.add(truth)
@@ -63,7 +63,7 @@ class Judge:
         self._lasting = self._lasting + 1 if done else 0
         if self._lasting >= self._rules.success.held_ticks:
             return "success"
-        return "failure" if self._has_left(place) else None
+        return "failure" if self._has_left(x, y) else None
 
     def failure_class(self, reason: Reason) -> str:
         return classify(reason, self._track())
@@ -98,11 +98,11 @@ class Judge:
             self._marks,
         )
 
-    def _has_left(self, place: np.ndarray) -> bool:
+    def _has_left(self, x: float, y: float) -> bool:
         if self._rules.workspace_m is None:
             return False
         x_low, x_high, y_low, y_high = self._rules.workspace_m
-        return not (x_low <= place[0] <= x_high and y_low <= place[1] <= y_high)
+        return not (x_low <= x <= x_high and y_low <= y <= y_high)
 
 
 def holds(
@@ -118,14 +118,14 @@ def holds(
 def _all_hold(
     cfg: SceneCfg, wanted: SuccessCfg, truth: Mapping[str, Any], goal: Goal | None, lifted: bool
 ) -> bool:
-    place = truth["object_position"]
+    height_m = float(truth["object_position"][2])
     if wanted.lifted and not lifted:
         return False
     if wanted.released and truth["touching"]:
         return False
-    if wanted.below_m is not None and not place[2] < wanted.below_m:
+    if wanted.below_m is not None and not height_m < wanted.below_m:
         return False
-    if wanted.above_m is not None and not place[2] > wanted.above_m:
+    if wanted.above_m is not None and not height_m > wanted.above_m:
         return False
     if wanted.upright_rad is not None and _leaning_rad(truth["object_quaternion"]) > (
         wanted.upright_rad
@@ -153,14 +153,12 @@ def marks(cfg: SceneCfg) -> Marks:
 
 def _meets(cfg: SceneCfg, wanted: SuccessCfg, goal: Goal, truth: Mapping[str, Any]) -> bool:
     """What is asked for of the object and its goal together."""
-    place = truth["object_position"]
-    if wanted.inside:
-        along, across = goal.offset(place).tolist()
-        if not (abs(along) < goal.half_m[0] and abs(across) < goal.half_m[1]):
-            return False
+    x, y, height_m = truth["object_position"].tolist()
+    if wanted.inside and not goal.covers(x, y):
+        return False
     if wanted.resting:
         half_m = truth.get("object_half_size_m", cfg.object.half_size_m)[2]
-        gap_m = place[2] - half_m - goal.surface_m
+        gap_m = height_m - half_m - goal.surface_m
         if abs(gap_m) > RESTING_M or not _stands(cfg, truth):
             return False
     if wanted.aligned_rad is None:

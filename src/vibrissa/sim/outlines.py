@@ -67,7 +67,7 @@ def _outlines(task: TaskCfg, arm: SimArm) -> list[Outline]:
     corners = []
     for i, j in ((1, 1), (1, -1), (-1, -1), (-1, 1)):
         along, across = i * goal.half_m[0], j * goal.half_m[1]
-        x, y = goal.centre_m + (cos * along - sin * across, sin * along + cos * across)
+        x, y = np.add(goal.centre_m, (cos * along - sin * across, sin * along + cos * across))
         corners.append((float(x), float(y)))
     return [*found, (corners, GOAL_RGB)]
 

@@ -78,7 +78,7 @@ class Placing:
         """Where (2,) the object's centre goes: near the goal's, a little off it each time."""
         room = OFF_CENTRE * np.array(goal.half_m)
         aside = np.multiply(style.drop_aside_m, np.minimum(1.0, room / 0.012))
-        return goal.centre_m + _turned(aside, goal.yaw_rad)
+        return np.add(goal.centre_m, _turned(aside, goal.yaw_rad))
 
     def _turns(self, truth: Any, goal: Goal, place: NDArray[np.float64]) -> list[float]:
         """By which angles the object may be turned on its way."""
