@@ -2,12 +2,11 @@
 
     uv run python runs/bench_eval.py [--folder DIR] [--episodes 8] [--rounds 5]
 
-Two policies on pick-place: `state` (the recipe act-state, trained here for a minute), and
-`cameras` (LeRobot's ACT as it comes, a ResNet-18 and two pictures of 224 x 224, weights from
-chance, 50 of 100 actions executed). An evaluation in one process is timed in turns with its
-unavoidable parts alone: the very same forward passes, the same physics steps under the same
-actions, the same pictures. Then the same with a second process, and the memory of it all.
-`runs/bench_stock_eval.py` compares with `lerobot-eval` on the same two checkpoints.
+The policies are those of `bench_checkpoints.py`. An evaluation in one process is timed in turns
+with its unavoidable parts alone: the very same forward passes, the same physics steps under the
+same actions, the same pictures. Then the same with a second process, beside two processes that do
+nothing but count, and the memory of it all. `bench_stock_eval.py` compares with `lerobot-eval` on
+the same checkpoints.
 """
 
 from __future__ import annotations
@@ -21,12 +20,14 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import mujoco
 import numpy as np
 import psutil
+from bench_checkpoints import SIZE, TASK, checkpoints
 from numpy.typing import NDArray
 
 from vibrissa.bench.evaluate import Setup, evaluate
@@ -36,66 +37,12 @@ from vibrissa.bench.workers import evaluate_in_workers, itself
 from vibrissa.control.clock import settle_memory
 from vibrissa.core.episode import Episode, Observation, Start, Step
 from vibrissa.core.protocols import Arm, Policy
+from vibrissa.sim.arm import SimArm
 
 RESULT = Path(__file__).parent / "results" / "bench_eval.json"
-SIZE, FIRST_SEED = (224, 224), 2_000_000
-TASK, LIMIT = "pick-place", 1.4
+FIRST_SEED, LIMIT = 2_000_000, 1.4
+EPISODES = {"state": 8, "cameras": 1, "seeing": 4}  # times --episodes
 MEMORY_EPISODES = 60
-
-
-# -- the two checkpoints ---------------------------------------------------------------------------
-
-
-def checkpoints(folder: Path) -> dict[str, Path]:
-    """Both checkpoints in `folder`, made where they are not there yet."""
-    made = {"state": folder / "state" / "run", "cameras": folder / "cameras"}
-    if not (made["state"] / "checkpoints").exists():
-        from vibrissa import cli
-
-        data = folder / "state" / "set"
-        cli.main(["record", "--out", str(data), "--episodes", "60"])
-        words = ["train", "act-state", str(data), "--out", str(made["state"])]
-        cli.main([*words, "--steps", "1200", "--device", "cpu"])
-    if not (made["cameras"] / "config.json").exists():
-        save_full_act(folder / "seen", made["cameras"])
-    return made
-
-
-def save_full_act(dataset: Path, folder: Path) -> None:
-    """LeRobot's ACT in its own size with weights from chance, and the contract of a dataset."""
-    import torch
-    from lerobot.datasets.lerobot_dataset import LeRobotDatasetMetadata
-    from lerobot.policies.act.configuration_act import ACTConfig
-    from lerobot.policies.act.modeling_act import ACTPolicy
-    from lerobot.policies.factory import make_pre_post_processors
-    from lerobot.utils.feature_utils import dataset_to_policy_features
-
-    from vibrissa.commands.record import Config, record
-    from vibrissa.data.dataset import open_dataset
-
-    cameras = ("overhead", "wrist")
-    record(Config(out=dataset, task=TASK, episodes=2, cameras=cameras, camera_size=SIZE))
-    meta: Any = LeRobotDatasetMetadata("local/set", root=dataset)
-    features = dataset_to_policy_features(meta.features)
-    action = {"action": features.pop("action")}
-    features.pop("observation.environment_state")
-    torch.manual_seed(0)
-    config = ACTConfig(
-        input_features=features,
-        output_features=action,
-        device="cpu",
-        pretrained_backbone_weights=None,
-        chunk_size=100,
-        n_action_steps=50,
-        push_to_hub=False,
-    )
-    ACTPolicy(config).save_pretrained(folder)
-    for processor in make_pre_post_processors(config, dataset_stats=meta.stats):
-        processor.save_pretrained(folder)
-    contract = open_dataset(dataset).contract
-    assert contract is not None
-    (folder / "vibrissa").mkdir()
-    (folder / "vibrissa" / "contract.json").write_text(json.dumps(contract.to_dict()))
 
 
 def setup_of(checkpoint: Path, **shape: Any) -> tuple[Place, Setup]:
@@ -235,17 +182,56 @@ def spread(values: Sequence[float]) -> dict[str, float]:
 def in_processes(checkpoint: Path, episodes: int, workers: int) -> dict[str, Any]:
     """Wall time of an evaluation in so many processes, their start included."""
     _, setup = setup_of(checkpoint)
-    build = multiprocessing_build(setup)
+    build = partial(itself, setup)
     began_s = time.perf_counter()
     rows = list(evaluate_in_workers(build, range(FIRST_SEED, FIRST_SEED + episodes), workers))
     wall_s = time.perf_counter() - began_s
     return {"n": len(rows), "workers": workers, "wall_s": round(wall_s, 2)}
 
 
-def multiprocessing_build(setup: Setup) -> Callable[[], Setup]:
-    import functools
+def second_core(kind: str, rounds: int = 3, seconds: float = 4.0) -> dict[str, Any]:
+    """How much more two processes do than one, where neither waits for anything: at most 2."""
+    context = multiprocessing.get_context("spawn")
+    gains = []
+    for _ in range(rounds):
+        done = {}
+        for count in (1, 2):
+            together, told = context.Barrier(count), context.SimpleQueue()
+            words = (kind, seconds, together, told)
+            team = [context.Process(target=_toil, args=words) for _ in range(count)]
+            for process in team:
+                process.start()
+            done[count] = sum(told.get() for _ in team)
+            for process in team:
+                process.join()
+        gains.append(done[2] / done[1])
+    return {"work": kind, "rounds": rounds, "times_as_much": spread(gains)}
 
-    return functools.partial(itself, setup)
+
+def _toil(kind: str, seconds: float, together: Any, told: Any) -> None:
+    """Physics steps of an arm at rest, or products of matrices in one thread, for `seconds`."""
+    import torch
+
+    from vibrissa.sim.tasks import task_named
+
+    torch.set_num_threads(1)
+    arm = SimArm(task_named(TASK).scene)
+    arm.reset(0)
+    matrix = torch.ones(512, 512)
+
+    def once() -> None:
+        if kind == "physics":
+            mujoco.mj_step(arm.model, arm.data, nstep=20)
+        else:
+            torch.mm(matrix, matrix)
+
+    once()
+    together.wait()
+    end_s, count = time.perf_counter() + seconds, 0
+    while time.perf_counter() < end_s:
+        once()
+        count += 1
+    told.put(count)
 
 
 def memory(checkpoint: Path, slots: int, episodes: int) -> dict[str, Any]:
@@ -281,12 +267,13 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=None)
     parser.add_argument("--episodes", type=int, default=8)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--policies", nargs="+", default=list(EPISODES))
     parser.add_argument("--memory", type=int, default=MEMORY_EPISODES)
     parser.add_argument("--out", type=Path, default=RESULT)
     args = parser.parse_args()
     folder = args.folder or Path(tempfile.mkdtemp(prefix="bench-eval-"))
-    made = checkpoints(folder)
-    counts = {"state": 8 * args.episodes, "cameras": args.episodes}
+    made = checkpoints(folder, tuple(args.policies))
+    counts = {name: EPISODES[name] * args.episodes for name in made}
     told: dict[str, Any] = {"machine": machine(), "load_average": round(os.getloadavg()[0], 2)}
     for name, checkpoint in made.items():
         told[name] = decompose(checkpoint, counts[name], args.rounds)
@@ -297,6 +284,8 @@ def main() -> None:
         ]
         told[name]["memory"] = [memory(checkpoint, slots, args.memory) for slots in (4, 16)]
         print(name, told[name]["processes"], told[name]["memory"], flush=True)
+    told["second_core"] = [second_core(kind) for kind in ("physics", "matrices")]
+    print(told["second_core"], flush=True)
     args.out.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
     print(args.out)
 

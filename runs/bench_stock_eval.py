@@ -1,8 +1,8 @@
 """`vibrissa eval` beside stock `lerobot-eval`: same checkpoints, same seeds, videos off and on.
 
-    uv run python runs/bench_stock_eval.py [--folder DIR] [--episodes 48] [--policies cameras state]
+    uv run python runs/bench_stock_eval.py [--folder DIR] [--episodes 48] [--policies …]
 
-The checkpoints are those of `runs/bench_eval.py`. lerobot-eval runs through our plugin
+The checkpoints are those of `bench_checkpoints.py`. lerobot-eval runs through our plugin
 (`--env.type=vibrissa`), unmodified but for how many episodes it films: none, or all, not ten.
 It is tried with 1, 4 and 16 environments, in one process and, from 4 on, in one each, on 16 seeds
 and without films; its best goes on to all of them. It renders every camera at every step, which is
@@ -24,7 +24,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from bench_eval import FIRST_SEED, SIZE, TASK, checkpoints, setup_of
+from bench_checkpoints import SIZE, TASK, checkpoints
+from bench_eval import FIRST_SEED, setup_of
 
 from vibrissa.bench.films import film_into
 from vibrissa.bench.judge import judge
@@ -135,11 +136,11 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=None)
     parser.add_argument("--episodes", type=int, default=48)
     parser.add_argument("--probe", type=int, default=16)
-    parser.add_argument("--policies", nargs="+", default=["cameras", "state"])
+    parser.add_argument("--policies", nargs="+", default=["cameras", "seeing", "state"])
     parser.add_argument("--out", type=Path, default=RESULT)
     args = parser.parse_args()
     folder = args.folder or Path(tempfile.mkdtemp(prefix="bench-eval-"))
-    made = checkpoints(folder)
+    made = checkpoints(folder, tuple(args.policies))
     script = folder / "stock.py"
     script.write_text(STOCK)
     told: dict[str, Any] = {"machine": machine(), "load_average": round(os.getloadavg()[0], 2)}

@@ -28,6 +28,14 @@ def signals() -> Iterator[None]:
         signal.signal(number, handler)
 
 
+@pytest.fixture(autouse=True)
+def no_helpers_ahead(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Commands begin no helpers ahead: most tests are over before one has loaded, and what a test
+    changes in this process no helper would know.
+    """
+    monkeypatch.setattr("vibrissa.bench.workers.prepare", lambda *_: None)
+
+
 @pytest.fixture(scope="session")
 def realdata() -> Path:
     """A folder of datasets recorded by other people; the test is skipped where there is none."""

@@ -17,7 +17,7 @@ from vibrissa.bench.evaluate import Setup
 from vibrissa.control.pilots import ChunkPlayer, Zero
 from vibrissa.core.episode import Observation
 from vibrissa.core.errors import UsageError
-from vibrissa.core.protocols import Arm, Pilot, Task
+from vibrissa.core.protocols import Arm, Observer, Pilot, Task
 from vibrissa.sim.arm import SimArm
 from vibrissa.sim.scene import SceneCfg
 
@@ -64,6 +64,12 @@ class Waiting(OneJoint):
             assert time.monotonic() < end_s, "no helper ever began"
             time.sleep(0.01)
         super().reset(seed)
+
+
+def marked_by(folder: Path, _seed: int, _arm: Arm) -> list[Observer]:
+    """A watch that leaves a file named after the process which it sits in."""
+    (folder / str(os.getpid())).touch()
+    return []
 
 
 def _zero(_arm: Arm) -> Pilot:

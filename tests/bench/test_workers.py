@@ -10,12 +10,19 @@ from pathlib import Path
 import pytest
 from bench.builds import deadly_setup, ramp_setup, zero_setup
 
+from vibrissa.bench import helpers
 from vibrissa.bench.evaluate import evaluate
 from vibrissa.bench.judge import CutShort, judge
 from vibrissa.bench.outcomes import Row
 from vibrissa.bench.tapes import tape_into
 from vibrissa.bench.workers import can_travel, evaluate_in_workers, worth
 from vibrissa.core.errors import UsageError
+
+
+@pytest.fixture(autouse=True)
+def alone() -> None:
+    """No helper stands from an earlier test."""
+    helpers.dismiss()
 
 
 def timeless(rows: Sequence[Row]) -> list[Row]:

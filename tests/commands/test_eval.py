@@ -14,8 +14,8 @@ import pytest
 
 from vibrissa import cli
 from vibrissa.bench.evaluate import Rows, Setup, evaluate
+from vibrissa.bench.helpers import WorkerLost
 from vibrissa.bench.outcomes import read_rows
-from vibrissa.bench.workers import WorkerLost
 from vibrissa.commands.eval import HELD_OUT
 
 

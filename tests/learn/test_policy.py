@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import pickle
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -24,6 +26,7 @@ from vibrissa.core.protocols import Policy
 from vibrissa.core.units import from_rad, to_rad
 from vibrissa.learn.policy import check, load_policy
 from vibrissa.learn.recipes import recipe_named
+from vibrissa.learn.run import pretrained_folder
 
 
 def observations(count: int) -> list[Observation]:
@@ -205,3 +208,24 @@ def test_another_kind_of_policy_is_refused(copied: Path) -> None:
     (copied / "config.json").write_text(json.dumps({**told, "type": "diffusion"}))
     with pytest.raises(CheckpointError, match=r"type 'diffusion'. Known: act"):
         load_policy(copied)
+
+
+def test_copies_have_room_where_the_device_has_it(
+    trained: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    policy = load_policy(trained)
+    assert policy.room_for_copies() > 1000
+    monkeypatch.setattr("torch.cuda.mem_get_info", lambda _: (5_500_000_000, 80_000_000_000))
+    monkeypatch.setattr(policy, "_device", "cuda:1")
+    assert policy.room_for_copies() == 5
+    monkeypatch.setattr(policy, "_device", "mps")
+    assert policy.room_for_copies() == 0
+
+
+def test_weights_that_were_written_again_are_another_policy(trained: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(pretrained_folder(trained), copy)
+    first = pickle.dumps(load_policy(copy))
+    assert pickle.dumps(load_policy(copy)) == first
+    os.utime(copy / "model.safetensors", ns=(1, 1))
+    assert pickle.dumps(load_policy(copy)) != first

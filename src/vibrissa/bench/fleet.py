@@ -17,8 +17,8 @@ from functools import partial
 from typing import Any
 
 from vibrissa.bench.evaluate import Rows, Setup, Watch, evaluate
+from vibrissa.bench.helpers import WorkerLost, watching
 from vibrissa.bench.outcomes import Row
-from vibrissa.bench.workers import WorkerLost, watching
 from vibrissa.core.errors import UsageError, VibrissaError
 
 LOCAL = "local"

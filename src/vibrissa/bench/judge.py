@@ -8,17 +8,10 @@ from dataclasses import replace
 from functools import partial
 
 from vibrissa.bench.evaluate import Rows, Setup, Watch, evaluate
+from vibrissa.bench.helpers import WorkerLost, watching
 from vibrissa.bench.outcomes import Row
 from vibrissa.bench.setups import Place, scripted
-from vibrissa.bench.workers import (
-    WorkerLost,
-    affordable,
-    can_travel,
-    evaluate_in_workers,
-    itself,
-    watching,
-    worth,
-)
+from vibrissa.bench.workers import affordable, can_travel, evaluate_in_workers, itself, worth
 from vibrissa.control.clock import settle_memory
 from vibrissa.core.errors import UsageError
 from vibrissa.show.progress import progress

@@ -2,36 +2,38 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import pickle
 import signal
 import threading
-import traceback
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from multiprocessing.connection import Connection, wait
-from multiprocessing.process import BaseProcess
+from multiprocessing.connection import wait
 from multiprocessing.reduction import ForkingPickler
 from queue import Empty, SimpleQueue
 from typing import Any
 
+from vibrissa.bench import helpers
 from vibrissa.bench.evaluate import Rows, Setup, Watch, evaluate
+from vibrissa.bench.helpers import DONE, NO_MEMORY, Helper, WorkerLost, watching
 from vibrissa.bench.outcomes import Row
-from vibrissa.control.clock import settle_memory
 from vibrissa.core.errors import VibrissaError
-from vibrissa.core.protocols import Arm, Observer
 
-POLL_S = 0.2
-AHEAD = 2  # seeds a helper has waiting, so that it need not wait for this process
+POLL_S = 0.1
+LEAVE_S = 2.0  # how long helpers that have no seed left may take to say so
 # Episodes a process: below, the seconds that a helper takes to start are worth more.
 WORTH_SCRIPTED, WORTH_STATE, WORTH_CAMERAS = 60, 150, 10
+WORTH_STANDING = 8  # for one that was begun before: it has loaded, or soon will have
 NEED_SCRIPTED_BYTES, NEED_POLICY_BYTES = 300_000_000, 1_600_000_000  # of one more process
 
 
-class WorkerLost(VibrissaError):
-    """A worker process is gone, or has no memory left; the rows it gave before are kept."""
+def prepare(episodes: int, workers: int = 0) -> None:
+    """Begin the helpers with which a checkpoint will be judged: they load while this process does.
+
+    workers: how many processes were asked for; 0 takes what suits.
+    """
+    count = workers or min(episodes // WORTH_STANDING, _room(NEED_POLICY_BYTES))
+    helpers.prepare(count - 1, helpers.POLICIES)
 
 
 def worth(episodes: int, cores: int, setup: Setup | None = None) -> int:
@@ -39,19 +41,31 @@ def worth(episodes: int, cores: int, setup: Setup | None = None) -> int:
     least = WORTH_SCRIPTED
     if setup is not None and setup.policy is not None:
         least = WORTH_CAMERAS if setup.policy.contract.cameras else WORTH_STATE
-    return max(1, min(cores, episodes // least))
+    begun = min(1 + helpers.standing(), episodes // WORTH_STANDING)
+    return max(1, min(cores, max(begun, episodes // least)))
 
 
 def affordable(setup: Setup) -> int:
     """How many processes there are cores and memory for, this one included.
 
-    A policy on a GPU is served by one: its arms need little beside it.
+    A GPU must have room for the copies of the policy, too.
+    """
+    if setup.policy is None:
+        return _room(NEED_SCRIPTED_BYTES)
+    copies = getattr(setup.policy, "room_for_copies", None)  # of CheckpointPolicy
+    room = _room(NEED_POLICY_BYTES)
+    return room if copies is None else max(1, min(room, 1 + copies()))
+
+
+def _room(need_bytes: int) -> int:
+    """How many processes of so much memory there are cores and memory for; 1 at the least.
+
+    Those that stand already have most of theirs.
     """
     import psutil
 
     cores = psutil.Process().cpu_affinity() if hasattr(psutil.Process, "cpu_affinity") else None
-    need = NEED_SCRIPTED_BYTES if setup.policy is None else NEED_POLICY_BYTES
-    most = 1 + psutil.virtual_memory().available // need
+    most = 1 + helpers.standing() + psutil.virtual_memory().available // need_bytes
     return max(1, min(len(cores) if cores else os.cpu_count() or 1, int(most)))
 
 
@@ -64,15 +78,6 @@ def can_travel(*what: object) -> bool:
     return True
 
 
-def watching(watches: Sequence[Watch]) -> Watch | None:
-    """One watch for all of them."""
-
-    def watch(seed: int, arm: Arm) -> list[Observer]:
-        return [observer for each in watches for observer in each(seed, arm)]
-
-    return watch if watches else None
-
-
 def itself(setup: Setup) -> Setup:
     """What `evaluate_in_workers` calls in each process, for a setup that can travel."""
     return setup
@@ -83,10 +88,10 @@ def evaluate_in_workers(
 ) -> Rows:
     """As `evaluate`, in `workers` processes of which this is one; `build` is called in each.
 
-    This one begins at once, the helpers join when they have started. An episode depends on its
-    seed alone, so the rows are those of one process in another order. Raises what a helper
-    raised: a VibrissaError as itself, a bug as RuntimeError with its traceback; WorkerLost where
-    one was killed or ran out of memory.
+    This one begins at once, the helpers join when they have loaded, and stay for the next call.
+    An episode depends on its seed alone, so the rows are those of one process in another order.
+    Raises what a helper raised: a VibrissaError as itself, a bug as RuntimeError with its
+    traceback; WorkerLost where one was killed at its work or ran out of memory.
     """
     crew = _Crew(build, seeds, workers - 1, watches)
     own = evaluate(build(), crew.seeds(), watching(watches))
@@ -106,19 +111,7 @@ def evaluate_in_workers(
         raise WorkerLost(NO_MEMORY) from None
     finally:
         own.close()
-        crew.close()
-
-
-NO_MEMORY = "there is no memory left to judge with. Take fewer: --workers 1, --slots 1."
-
-
-@dataclass
-class _Helper:
-    """A worker process and our end of the pipe to it."""
-
-    process: BaseProcess
-    pipe: Connection
-    told_end: bool = False
+        crew.close(over=not left)
 
 
 class _Crew:
@@ -132,26 +125,20 @@ class _Crew:
         self,
         build: Callable[[], Setup],
         seeds: Sequence[int],
-        helpers: int,
+        count: int,
         watches: Sequence[Watch],
     ):
-        self._build, self._count, self._watches = build, helpers, tuple(watches)
+        self._work, self._count = helpers.packed(build, watches), count
         self._todo, self._lock = deque(seeds), threading.Lock()
         self._told: SimpleQueue[Row | BaseException] = SimpleQueue()
-        self._team: list[_Helper] = []
-        self._over = threading.Event()
+        self._team: dict[Any, Helper] = {}  # by its pipe
+        self._lent = 0
+        self._over, self._failed = threading.Event(), False
         self._thread = threading.Thread(target=self._serve, name="helpers", daemon=True)
 
     def start(self) -> None:
-        """Start the helpers; their first message asks for seeds."""
-        context = multiprocessing.get_context("spawn")
-        for _ in range(self._count):
-            pipe, theirs = context.Pipe()
-            process = context.Process(target=_work, args=(theirs,), daemon=True)
-            process.start()
-            theirs.close()
-            self._team.append(_Helper(process, pipe))
-            pipe.send((self._build, self._watches))
+        """Have enough helpers begun; each is lent as soon as it has loaded."""
+        helpers.prepare(self._count)
         self._thread.start()
 
     def seeds(self) -> Iterator[int]:
@@ -172,49 +159,69 @@ class _Crew:
         """The next row, waited for."""
         return _row(self._told.get())
 
-    def close(self) -> None:
-        """End the helpers, whatever they are at."""
+    def close(self, *, over: bool) -> None:
+        """Let the helpers go; where it is not `over`, they end, whatever they are at."""
+        if self._thread.is_alive():
+            self._thread.join(LEAVE_S if over else 0)
         self._over.set()
-        for helper in self._team:
-            if helper.process.is_alive():
-                helper.process.terminate()
         if self._thread.is_alive():
             self._thread.join()
-        for helper in self._team:
-            helper.process.join()
-            helper.pipe.close()
+        for helper in self._team.values():
+            helper.end()
 
     def _next_seed(self) -> int | None:
         with self._lock:
             return self._todo.popleft() if self._todo else None
 
     def _serve(self) -> None:
-        """The thread's life: until all is over, or nobody is left."""
-        team = {helper.pipe: helper for helper in self._team}
-        while team and not self._over.is_set():
-            for pipe in wait(list(team), timeout=POLL_S):
-                helper = team[pipe]  # type: ignore[index]
-                if not self._hear(helper):
-                    del team[helper.pipe]
+        """The thread's life: until all is over, or no seed is left and nobody at work."""
+        while not self._over.is_set() and not self._failed and (self._todo or self._team):
+            self._join_in()
+            if not self._team:
+                self._over.wait(POLL_S)
+                continue
+            for pipe in wait(list(self._team), timeout=POLL_S):
+                if not self._hear(self._team[pipe]):
+                    del self._team[pipe]
 
-    def _hear(self, helper: _Helper) -> bool:
+    def _join_in(self) -> None:
+        """Whoever has loaded by now begins, while there is anything to do."""
+        if not self._todo or self._lent == self._count:
+            return
+        for helper in helpers.lend(self._count - self._lent):
+            try:
+                helper.begin(self._work)
+            except OSError:  # it ended while it stood: nothing is lost
+                helper.end()
+                continue
+            self._lent += 1
+            self._team[helper.pipe] = helper
+
+    def _hear(self, helper: Helper) -> bool:
         """One message of a helper, answered with seeds; False where it was the last."""
         try:
             told: Any = helper.pipe.recv()
+            if told == DONE:
+                helpers.give_back(helper)
+                return False
             if isinstance(told, BaseException):
-                self._told.put(told)
+                self._fail(helper, told)
                 return False
             if isinstance(told, Row):
                 self._told.put(told)
             self._supply(helper, told if isinstance(told, int) else 1)
         except (EOFError, OSError):
             helper.process.join()
-            if helper.process.exitcode != 0 and not self._over.is_set():
-                self._told.put(WorkerLost(_how_it_ended(helper.process.exitcode)))
+            self._fail(helper, WorkerLost(_how_it_ended(helper.process.exitcode)))
             return False
         return True
 
-    def _supply(self, helper: _Helper, count: int) -> None:
+    def _fail(self, helper: Helper, error: BaseException) -> None:
+        helper.end()
+        self._failed = True
+        self._told.put(error)
+
+    def _supply(self, helper: Helper, count: int) -> None:
         for _ in range(count):
             if helper.told_end:
                 return
@@ -237,24 +244,3 @@ def _how_it_ended(code: int | None) -> str:
     else:
         how = f"ended by itself (exit code {code})"
     return f"a worker process {how}. Take fewer: --workers 1."
-
-
-def _work(pipe: Connection) -> None:
-    """The life of one helper. Ctrl-C is the parent's: it ends its helpers."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        build, watches = pipe.recv()
-        setup = build()
-        settle_memory()
-        pipe.send(setup.slots + AHEAD)
-        for row in evaluate(setup, iter(pipe.recv, None), watching(watches)):
-            pipe.send(row)
-    except (EOFError, BrokenPipeError):
-        return  # the parent is gone: nobody wants a row
-    except VibrissaError as error:
-        pipe.send(error)
-    except MemoryError:
-        pipe.send(WorkerLost(NO_MEMORY))
-    except BaseException:
-        pipe.send(RuntimeError("an evaluation worker failed:\n" + traceback.format_exc()))
-        raise

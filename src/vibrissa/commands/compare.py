@@ -73,10 +73,13 @@ class Config:
 def run(cfg: Config) -> int:
     from vibrissa.bench.contest import common_seeds, hold
     from vibrissa.bench.entrants import enter, sources
+    from vibrissa.bench.workers import prepare
 
     began_s = time.perf_counter()
     _check(cfg)
     wanted = sources(cfg.contenders)
+    if any(source.kind == "policy" for source in wanted):
+        prepare(cfg.episodes)
     entrants, place = enter(
         wanted, partial(_open, cfg), partial(_place, cfg), same_scenes=cfg.same_scenes
     )

@@ -126,10 +126,13 @@ class Config:
 def run(cfg: Config) -> int:
     from vibrissa.bench.judge import judge, judge_beside
     from vibrissa.bench.page import Judged
+    from vibrissa.bench.workers import prepare
     from vibrissa.commands import eval_told
     from vibrissa.commands.eval_trial import check, earlier, trial_of
 
     check(cfg)
+    if cfg.checkpoint is not None and not cfg.fleet:
+        prepare(len(cfg.only_seed) or cfg.episodes, cfg.workers)
     if any(getattr(cfg, name) for name in SWEEPS):
         from vibrissa.commands import eval_sweeps
 

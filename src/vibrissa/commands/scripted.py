@@ -127,7 +127,8 @@ def _here(recorder: Recorder, stage: Setup, arm: SimArm) -> Callable[[int], None
 def _fill_from_fleet(recorder: Recorder, cfg: Config, stage: Setup) -> None:
     """As `_fill`, where others play: the same seeds are told to the recorder, in the same order."""
     from vibrissa.bench.fleet_episodes import play_on_fleet
-    from vibrissa.bench.workers import WorkerLost, itself
+    from vibrissa.bench.helpers import WorkerLost
+    from vibrissa.bench.workers import itself
 
     seeds = range(cfg.seeds, cfg.seeds + _most(cfg))
     build = partial(itself, stage)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -24,7 +25,9 @@ from vibrissa.learn.act import Learner, camera_name, used_contract
 from vibrissa.learn.checkpoint import stored_contract
 from vibrissa.learn.loading import load_learner
 from vibrissa.learn.run import pretrained_folder
+from vibrissa.learn.weights import WEIGHTS
 
+CUDA_BYTES = 1_000_000_000  # of a process on a GPU, before it has loaded anything of its own
 # Sizes of a batch, the fastest first (runs/bench_eval.py); on a CPU more rows gain nothing.
 ROWS_WITH_CAMERAS, ROWS_WITHOUT, ROWS_ELSEWHERE = (4,), (8, 4), (16, 8, 4)
 
@@ -51,6 +54,7 @@ class CheckpointPolicy:
             raise UsageError(f"{slots} slots: a policy needs at least one.")
         self.contract, self.slots = contract, slots
         self.learner, self._device, self._folder = learner, device, folder
+        self._stamp = _stamp(folder)
         self._unit: Unit | None = _joint_unit(contract)
         config: ACTConfig = learner.policy.config
         self.horizon, self.chunk = config.n_action_steps, config.chunk_size
@@ -78,7 +82,20 @@ class CheckpointPolicy:
         if self._folder is None:
             raise CheckpointError("a policy that was never saved cannot go to another process.")
         told = (self._folder, self._device, self.contract, self.slots, self._privileged)
-        return _read_again, told
+        return _read_again, (*told, self._stamp)
+
+    def room_for_copies(self) -> int:
+        """In how many other processes a copy of it has room on its device, as far as that tells.
+
+        On a CPU it is the computer's memory that tells.
+        """
+        if self._device == "cpu":
+            return sys.maxsize
+        if not self._device.startswith("cuda"):
+            return 0
+        free_bytes, _ = torch.cuda.mem_get_info(self._device)
+        weights = sum(p.numel() * p.element_size() for p in self.learner.policy.parameters())
+        return int(free_bytes // (CUDA_BYTES + 2 * weights))
 
     def in_rows(self, rows: int) -> CheckpointPolicy:
         """The same policy for batches of `rows` observations."""
@@ -248,14 +265,24 @@ def load_policy(
     return CheckpointPolicy(learner, used, slots=slots, device=device, folder=pretrained.resolve())
 
 
+def _stamp(folder: Path | None) -> int:
+    """Tells the weights in a folder from those that were there before; 0 where there are none."""
+    weights = None if folder is None else folder / WEIGHTS
+    return weights.stat().st_mtime_ns if weights is not None and weights.is_file() else 0
+
+
 def _read_again(
     folder: Path,
     device: str,
     contract: Contract,
     slots: int,
     privileged: NDArray[np.int64] | None,
+    _stamp: int,
 ) -> CheckpointPolicy:
-    """What `CheckpointPolicy.__reduce__` tells another process to do."""
+    """What `CheckpointPolicy.__reduce__` tells another process to do.
+
+    The stamp is for who keeps what was read: told with another one, it is another policy.
+    """
     learner = load_learner(folder, device)
     policy = CheckpointPolicy(learner, contract, slots=slots, device=device, folder=folder)
     policy._privileged = privileged
