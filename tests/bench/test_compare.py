@@ -134,6 +134,26 @@ def test_one_that_always_breaks_down_ends_it() -> None:
     assert held.broken == ["dead"]
     assert held.ended == "every episode of dead broke down"
     assert len(held.judged[0].rows) == BLOCK
+    (one,) = held.comparisons.found
+    assert (one.word, one.p_adjusted) == ("not separated", 1.0)  # 16 to 0, and no verdict
+    assert verdict(one)[0] == "good and dead: no verdict, because every episode of dead broke down"
+    assert "four times in five" not in verdict(one)[1]
+
+
+def test_one_that_always_breaks_down_rests_and_the_others_go_on() -> None:
+    some = [
+        entrant("good", lambda _: True),
+        entrant("half", lambda s: s % 2 == 0),
+        entrant("dead", bool, lambda _: True),
+    ]
+    held = hold(some, range(96))
+    counts = {one.label: len(one.rows) for one in held.judged}
+    assert counts["dead"] == BLOCK
+    assert BLOCK < counts["good"] == counts["half"] < 96
+    found = {(one.first, one.second): one for one in held.comparisons.found}
+    assert found["good", "half"].word == "better"
+    assert found["half", "dead"].unjudged
+    assert held.comparisons.letters == {"good": "a", "dead": "ab", "half": "b"}
 
 
 @pytest.mark.parametrize("before", [0, 1, 3])
@@ -271,3 +291,61 @@ def test_differences_are_told_with_their_sign() -> None:
         "0 points",
         "0 points",
     ]
+
+
+def test_a_verdict_stays_that_of_the_seeds_that_decided() -> None:
+    """Others may keep two going that were sure long ago; what comes then may look different."""
+    one, two = "1" * 9 + "0" * 14, "0" * 9 + "1" * 14
+    live = Judged("one", rows("one", one), live=True)
+    found = compare_two(live, Judged("two", rows("two", two), live=True))
+    assert found.difference < 0
+    assert (found.word, found.decided_after) == ("better", 7)
+    assert found.interval[0] > 0
+
+
+def test_how_many_there_are_of_a_stopped_comparison_was_no_accident() -> None:
+    """6 : 0 is enough for a number that was fixed (p = 0.031), and not for whoever was looking."""
+    one = Judged("one", rows("one", "1" * 6))
+    two = Judged("two", rows("two", "0" * 6))
+    assert (compare_two(one, two).test, compare_two(one, two).word) == ("McNemar", "better")
+    stopped = compare_two(replace(one, stopped=True), two)
+    assert (stopped.test, stopped.word) == ("anytime", "not separated")
+    counts = compare_two(replace(one, stopped=True), replace(two, scenes=""))
+    assert counts.test == "Barnard"
+    assert "episodes of one there are was chosen by what they showed" in counts.unpaired
+
+
+def drawn(label: str, told: str, **sampled: object) -> Judged:
+    made = [replace(r, spawn=(0.2, 0.1, 3.14159), sampled=sampled) for r in rows(label, told)]
+    return Judged(label, tuple(made))
+
+
+def test_scenes_in_which_something_else_was_drawn_are_not_the_same() -> None:
+    plain, heavy = drawn("plain", "1100"), drawn("heavy", "1010", mass=0.0412345678912)
+    found = compare_two(plain, heavy)
+    assert found.pairs is None
+    assert "mass was drawn otherwise" in found.unpaired
+    same = drawn("same", "1100", mass=0.0412345678913)  # as another machine rounds it
+    assert compare_two(heavy, same).pairs == Pairs(1, 1, 1, 1)
+    turned = replace(plain, rows=tuple(replace(r, spawn=(0.2, 0.1, -3.14159)) for r in plain.rows))
+    assert compare_two(plain, turned).pairs == Pairs(2, 0, 0, 2)
+
+
+def test_scenes_that_are_known_to_differ_are_not_paired() -> None:
+    scene = {"contact": {"name": "plausible"}, "servo": {"gain": 1}, "cameras": [1]}
+    one = replace(drawn("one", "1100"), scene=scene)
+    two = replace(drawn("two", "1100"), scene={**scene, "contact": {"name": "sticky"}})
+    found = compare_two(one, two)
+    assert found.pairs is None
+    assert found.unpaired == "they were tried in different scenes (contact)"
+    assert compare_two(one, replace(two, scene={**scene, "cameras": []})).pairs is not None
+    assert compare_two(one, replace(two, scene=None)).pairs is not None
+
+
+def test_among_several_less_can_be_seen() -> None:
+    one, two = (Judged(n, rows(n, "10" * 60), live=True) for n in ("one", "two"))
+    alone = compare_two(one, two).seen
+    among = compare_two(one, two, among=6).seen
+    assert alone is not None
+    assert among is not None
+    assert alone < among

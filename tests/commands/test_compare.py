@@ -220,3 +220,105 @@ def test_an_empty_folder_is_no_contender(
     assert "neither run.json nor config.json" in line
     (tmp_path / "outcomes.jsonl").write_text("")
     assert "holds nobody" in refused(capsys, str(tmp_path), "23/50")
+
+
+def test_a_stopped_comparison_is_told_by_the_test_that_allows_for_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    words = ["expert", "still=random", "--task", "lift", "--out", str(out), "--no-films"]
+    compared(capsys, *words)
+    (again,) = compared(capsys, f"one={out}#expert", f"two={out}#still")["comparisons"]
+    assert (again["test"], again["verdict"], again["decided_after"]) == ("anytime", "better", 7)
+
+
+def test_what_was_judged_elsewhere_is_refused_before_anything_is_judged(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "judged"
+    words = ["--pilot", "random", "--task", "lift", "--episodes", "2", "--out", str(out)]
+    assert cli.main(["eval", *words, "--spawn-half", "0.05", "--json"]) == 0
+    capsys.readouterr()
+    line = refused(capsys, "expert", f"old={out}", "--task", "lift")
+    assert "old was judged in another scene (spawn) than the others would be" in line
+    assert line.endswith("give its counts alone: old=0/2.")
+    told = compared(capsys, "expert", f"old={out}", "--task", "lift", "--spawn-half", "0.05")
+    assert told["comparisons"][0]["pairs"]["only_first"] == 2
+
+
+def test_a_sweep_is_asked_which_of_its_settings_is_meant(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "sweep"
+    words = ["--pilot", "zero", "--task", "lift", "--episodes", "1", "--out", str(out)]
+    assert cli.main(["eval", *words, "--sweep", "offset=0.1", "--json"]) == 0
+    capsys.readouterr()
+    cells = [str(out / "cells" / name) for name in ("as_it_is", "grip=offset=0.1")]
+    assert f"holds a sweep. Name two of its settings: {' '.join(cells)}" in refused(
+        capsys, str(out), "23/50"
+    )
+    told = compared(capsys, *cells)
+    assert told["comparisons"][0]["pairs"]["neither"] == 1
+
+
+def test_the_seeds_by_which_a_checkpoint_was_chosen_are_no_results_of_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    chosen = tmp_path / "chosen"
+    for name, seeds in (("000010", (1, 2, 3_000_000)), ("000020", (3_000_000,))):
+        (chosen / "cells" / name).mkdir(parents=True)
+        rows = [Row(seed, "policy", "lift", "success", "SUCCESS", 9) for seed in seeds]
+        text = "".join(row.to_json() + "\n" for row in rows)
+        (chosen / "cells" / name / "outcomes.jsonl").write_text(text)
+    (chosen / "sweep.json").write_text(json.dumps({"seeds": [1, 2], "pick_seeds": 3_000_000}))
+    told = compared(capsys, str(chosen / "cells" / "000010"), "other=23/50")
+    assert told["contenders"]["000010"]["episodes"] == 2
+    line = refused(capsys, str(chosen / "cells" / "000020"), "other=23/50")
+    assert "no other seeds than those by which" in line
+
+
+def test_what_is_odd_at_first_is_told_of_each_policy_and_stands_on_the_page(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from safetensors.numpy import load_file, save_file
+
+    model = tmp_path / "model"
+    shutil.copytree((run / "checkpoints" / "last").resolve() / "pretrained_model", model)
+    (state,) = model.glob("policy_preprocessor*normalizer*.safetensors")
+    stored = load_file(state)
+    stored["observation.state.mean"][0] = 400.0
+    save_file(stored, state)
+    words = ["compare", f"odd={model}", f"sound={run}", "--device", "cpu", "--episodes", "2"]
+    out = tmp_path / "out"
+    assert cli.main([*words, "--seeds", "5", "--no-films", "--json", "--out", str(out)]) == 0
+    told, err = capsys.readouterr()
+    warned = [line[8:] for line in err.splitlines() if line.startswith("warning ")]
+    assert len(warned) == 2
+    assert warned[0].startswith("odd: observation.state: shoulder_pan.pos is ")
+    assert "Demonstrations may have come from these very seeds" in warned[1]
+    assert json.loads(told)["cautions"] == warned
+    assert "Demonstrations may have come from" in (out / "compare.html").read_text("utf8")
+
+
+def test_what_lerobot_eval_left_is_a_contender(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def left(name: str, *tasks: str) -> str:
+        told = []
+        for i, ends in enumerate(tasks):
+            metrics = {"successes": [c == "1" for c in ends]}
+            told.append({"task_group": "so101", "task_id": i, "metrics": metrics})
+        (tmp_path / name).mkdir()
+        file = tmp_path / name / "eval_info.json"
+        file.write_text(json.dumps({"per_task": told[::-1], "overall": {}}))  # as they ended
+        return str(tmp_path / name)
+
+    words = [left("one", "1101", "10"), left("two", "1000", "11")]
+    told = compared(capsys, *words)
+    (found,) = told["comparisons"]
+    assert (found["first"], found["test"], found["pairs"]) == ("one", "Barnard", None)
+    assert told["contenders"]["one"]["success"] == 4
+    (same,) = compared(capsys, *words, "--same-scenes")["comparisons"]
+    assert same["pairs"] == {"both": 2, "only_first": 2, "only_second": 1, "neither": 1}
+    (tmp_path / "other.json").write_text("{}")
+    assert "is no eval_info.json" in refused(capsys, str(tmp_path / "other.json"), "2/5")

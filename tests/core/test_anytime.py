@@ -172,6 +172,34 @@ def test_the_game_against_a_difference_is_fair_where_it_is_true(
     assert then == pytest.approx(1.0)
 
 
+def test_the_test_s_interval_goes_with_it_whatever_comes_afterwards() -> None:
+    """Nine for the first one decide; fourteen for the second one afterwards change nothing."""
+    test = after([(True, False)] * 9 + [(False, True)] * 14)
+    assert test.decided
+    assert test.strongest == Pairs(0, 9, 0, 0)
+    assert test.pairs.difference < 0
+    low, high = confidence_sequence(test.pairs)
+    assert low < 0 < high
+    assert 0 < test.interval[0] < test.interval[1] <= high + 1e-9
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    st.lists(st.tuples(st.integers(0, 12), st.integers(0, 12), st.integers(0, 12)), max_size=5),
+    st.sampled_from([0.8, 0.95]),
+)
+def test_the_interval_leaves_out_no_difference_just_where_it_has_decided(
+    runs: list[tuple[int, int, int]], level: float
+) -> None:
+    test = AnytimeTest(level)
+    for first, second, same in runs:
+        for outcome in [(True, False)] * first + [(False, True)] * second + [(True, True)] * same:
+            test.add(*outcome)
+    low, high = test.interval
+    assert -1 <= low <= high <= 1
+    assert test.decided == (not low <= 0 <= high)
+
+
 def test_nonsense_is_refused() -> None:
     with pytest.raises(ValueError, match="a level of 1"):
         AnytimeTest(1)

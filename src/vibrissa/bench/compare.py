@@ -7,13 +7,15 @@ scenes by Barnard's. Several comparisons at once are corrected for their number 
 
 from __future__ import annotations
 
+import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import combinations
 from typing import Any, Literal
 
 from vibrissa.bench.outcomes import Row
-from vibrissa.core.anytime import AnytimeTest, confidence_sequence
+from vibrissa.core.anytime import after
 from vibrissa.core.letters import holm, letters
 from vibrissa.core.power import seen_apart, seen_by_anytime, seen_by_mcnemar
 from vibrissa.core.stats import (
@@ -29,6 +31,7 @@ from vibrissa.core.stats import (
 Word = Literal["better", "worse", "not separated"]
 SEEDS = "seeds"  # of the simulator: equal ones mean equal scenes, whoever judged
 SAME_M = 1e-3  # two spawns of one seed are alike up to this (m, and rad of yaw)
+UNFELT = ("cameras", "meshes", "shadows", "instruction")  # of a scene: what nothing is moved by
 
 
 @dataclass(frozen=True)
@@ -37,12 +40,16 @@ class Judged:
 
     Two of them are paired where both number the same: SEEDS, or one arm's placements.
     live: judged here, seed by seed, so that whoever looked may have stopped on what he saw.
+    stopped: so it was in an earlier comparison. scene: all that its seeds were played in, as plain
+    values; None where nobody knows.
     """
 
     label: str
     rows: tuple[Row, ...]
     scenes: str = SEEDS
     live: bool = False
+    stopped: bool = False
+    scene: Mapping[str, Any] | None = None
 
     @property
     def success(self) -> int:
@@ -52,6 +59,11 @@ class Judged:
     def faults(self) -> int:
         return sum(row.reason == "fault" for row in self.rows)
 
+    @property
+    def broken(self) -> bool:
+        """Whether nothing of it could be judged: every episode broke down."""
+        return bool(self.rows) and self.faults == len(self.rows)
+
 
 @dataclass(frozen=True)
 class Comparison:
@@ -60,7 +72,8 @@ class Comparison:
     interval: of the difference, at the level of the test and not corrected for other pairs. p,
     p_adjusted: alone, and among all comparisons. seen: the smallest difference that would have
     been found four times in five; None where none would. decided_after: seeds until the anytime
-    test was sure. unpaired: why there are no pairs.
+    test was sure. unpaired: why there are no pairs. unjudged: why there is no verdict, whatever the
+    counts are.
     """
 
     first: str
@@ -75,6 +88,7 @@ class Comparison:
     correlation: float | None = None
     decided_after: int | None = None
     unpaired: str = ""
+    unjudged: str = ""
     level: float = 0.95
     live: bool = False
 
@@ -83,7 +97,9 @@ class Comparison:
         """What the first one is, beside the second one."""
         if self.p_adjusted > 1 - self.level + 1e-12:
             return "not separated"
-        return "better" if self.difference > 0 else "worse"
+        low, high = self.interval
+        ahead = low > 0 or (high >= 0 and self.difference > 0)
+        return "better" if ahead else "worse"
 
     def to_dict(self) -> dict[str, Any]:
         return {"verdict": self.word, **asdict(self)}
@@ -107,9 +123,13 @@ def compare(judged: Sequence[Judged], level: float = 0.95, *, brief: bool = Fals
 
     brief: without what could have been seen, which takes longest and decides nothing.
     """
+    pairs = list(combinations(judged, 2))
     alone = [
-        replace(compare_two(one, other, level, brief=brief), live=one.live or other.live)
-        for one, other in combinations(judged, 2)
+        replace(
+            compare_two(one, other, level, brief=brief, among=len(pairs)),
+            live=one.live or other.live,
+        )
+        for one, other in pairs
     ]
     adjusted = holm([one.p for one in alone])
     found = tuple(replace(one, p_adjusted=p) for one, p in zip(alone, adjusted, strict=True))
@@ -123,18 +143,30 @@ def compare(judged: Sequence[Judged], level: float = 0.95, *, brief: bool = Fals
 
 
 def compare_two(
-    one: Judged, other: Judged, level: float = 0.95, *, brief: bool = False
+    one: Judged, other: Judged, level: float = 0.95, *, brief: bool = False, among: int = 1
 ) -> Comparison:
-    """Two contenders by themselves, on the seeds that both have, in their order."""
+    """Two contenders by themselves, on the seeds that both have, in their order.
+
+    among: of how many comparisons it is one; what could be seen is less then.
+    """
+    found = _counted(one, other, level)
+    broken = [who.label for who in (one, other) if who.broken]
+    if broken:
+        told = f"every episode of {' and of '.join(broken)} broke down"
+        return replace(found, p=1.0, p_adjusted=1.0, decided_after=None, unjudged=told)
+    return found if brief else replace(found, seen=_seen(found, one, other, among))
+
+
+def _counted(one: Judged, other: Judged, level: float) -> Comparison:
+    """What the counts say, without what could have been seen."""
     why = unpaired(one, other)
     if why:
         return _apart(one, other, why, level)
     theirs = {row.seed: row.success for row in other.rows}
     mine = sorted((row.seed, row.success) for row in one.rows)
     outcomes = [(success, theirs[seed]) for seed, success in mine if seed in theirs]
-    looked = one.live or other.live
-    found = (_looked_at if looked else _looked_once)(one, other, outcomes, level)
-    return found if brief else replace(found, seen=_seen(found))
+    looked = any(who.live or who.stopped for who in (one, other))
+    return (_looked_at if looked else _looked_once)(one, other, outcomes, level)
 
 
 def unpaired(one: Judged, other: Judged) -> str:
@@ -144,6 +176,9 @@ def unpaired(one: Judged, other: Judged) -> str:
             return f"nothing says which scenes {who.label} had"
     if one.scenes != other.scenes:
         return "they were tried in different places, whose numbers do not agree"
+    apart = scenes_differ(one.scene, other.scene)
+    if apart:
+        return f"they were tried in different scenes ({', '.join(apart)})"
     theirs = {row.seed: row for row in other.rows}
     common = [(row, theirs[row.seed]) for row in one.rows if row.seed in theirs]
     if not common:
@@ -151,7 +186,18 @@ def unpaired(one: Judged, other: Judged) -> str:
     for mine, its in common:
         if mine.spawn is not None and its.spawn is not None and not _alike(mine, its):
             return f"seed {mine.seed} was not the same scene for both: the object began elsewhere"
+        drawn = _drawn_apart(mine, its)
+        if drawn:
+            return f"seed {mine.seed} was not the same scene for both: {drawn} was drawn otherwise"
     return ""
+
+
+def scenes_differ(one: Mapping[str, Any] | None, other: Mapping[str, Any] | None) -> list[str]:
+    """The fields in which two scenes differ; none where one of them is not known."""
+    if one is None or other is None:
+        return []
+    names = [name for name in (*one, *(n for n in other if n not in one)) if name not in UNFELT]
+    return [name for name in names if one.get(name) != other.get(name)]
 
 
 def differing(one: Judged, other: Judged) -> tuple[list[int], list[int]]:
@@ -166,11 +212,8 @@ def differing(one: Judged, other: Judged) -> tuple[list[int], list[int]]:
 def _looked_at(
     one: Judged, other: Judged, outcomes: Sequence[tuple[bool, bool]], level: float
 ) -> Comparison:
-    test = AnytimeTest(level)
-    for first, second in outcomes:
-        test.add(first, second)
-    interval = confidence_sequence(test.pairs, level)
-    told = _paired(one, other, test.pairs, "anytime", test.p, interval, level)
+    test = after(outcomes, level)
+    told = _paired(one, other, test.pairs, "anytime", test.p, test.interval, level)
     return replace(told, decided_after=test.seeds_needed)
 
 
@@ -205,20 +248,23 @@ def _paired(
     )
 
 
-def _seen(found: Comparison) -> float | None:
-    pairs = found.pairs
-    assert pairs is not None
+def _seen(found: Comparison, one: Judged, other: Judged, among: int) -> float | None:
+    """By the test that was used, at the strictest level that Holm may ask of one in `among`."""
+    strict, pairs = 1 - (1 - found.level) / among, found.pairs
+    if pairs is None:
+        n1, n2 = len(one.rows), len(other.rows)
+        rate = (one.success + other.success) / max(1, n1 + n2)
+        return seen_apart(n1, n2, rate, level=strict)
     # One more seed on which they differ: with none seen, some could still be there.
     share = (pairs.discordant + 1) / (pairs.seeds + 2)
     seen_by = seen_by_anytime if found.test == "anytime" else seen_by_mcnemar
-    return seen_by(pairs.seeds, share, level=found.level)
+    return seen_by(pairs.seeds, share, level=strict)
 
 
 def _apart(one: Judged, other: Judged, why: str, level: float) -> Comparison:
     k1, n1, k2, n2 = one.success, len(one.rows), other.success, len(other.rows)
     p = barnard(k1, n1, k2, n2)
     difference = k1 / n1 - k2 / n2 if n1 and n2 else 0.0
-    rate = (k1 + k2) / max(1, n1 + n2)
     return Comparison(
         one.label,
         other.label,
@@ -227,8 +273,7 @@ def _apart(one: Judged, other: Judged, why: str, level: float) -> Comparison:
         newcombe(k1, n1, k2, n2, level),
         p,
         p,
-        seen_apart(n1, n2, rate, level=level),
-        unpaired=why,
+        unpaired=why + _looked_too_often(one, other),
         level=level,
     )
 
@@ -236,4 +281,32 @@ def _apart(one: Judged, other: Judged, why: str, level: float) -> Comparison:
 def _alike(one: Row, other: Row) -> bool:
     assert one.spawn is not None
     assert other.spawn is not None
-    return all(abs(a - b) < SAME_M for a, b in zip(one.spawn, other.spawn, strict=True))
+    x, y, yaw = (a - b for a, b in zip(one.spawn, other.spawn, strict=True))
+    return max(abs(x), abs(y), abs(math.remainder(yaw, 2 * math.pi))) < SAME_M
+
+
+def _drawn_apart(one: Row, other: Row) -> str:
+    """The first factor of the randomisation that two rows of one seed do not share.
+
+    A row that does not say where its object began says nothing of this either.
+    """
+    if one.spawn is None or other.spawn is None:
+        return ""
+    mine, its = (_rounded(row.sampled) for row in (one, other))
+    return next((n for n in (*mine, *its) if mine.get(n) != its.get(n)), "")
+
+
+def _rounded(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Plain values with floats to nine digits: the last ones are another machine's."""
+    told = json.dumps(dict(values))
+    return json.loads(told, parse_float=lambda text: float(f"{float(text):.9g}"))
+
+
+def _looked_too_often(one: Judged, other: Judged) -> str:
+    names = [who.label for who in (one, other) if who.stopped]
+    if not names:
+        return ""
+    return (
+        f"; how many episodes of {' and '.join(names)} there are was chosen by what they showed, "
+        "which this test does not allow for"
+    )

@@ -101,6 +101,8 @@ def _headline(held: Held) -> str:
         return "The judge is broken: the zero pilot succeeded"
     if len(held.judged) == 2:
         (one,) = held.comparisons.found
+        if one.unjudged:
+            return f"No verdict: {one.unjudged}"
         if one.word == "not separated":
             return f"{one.first} and {one.second} are not separated"
         return f"{one.first} is {one.word} than {one.second}"
@@ -125,6 +127,7 @@ def _verdicts(held: Held) -> list[Part]:
     if held.gifts:
         told = "The zero pilot, which never moves, succeeded. No verdict of this judge counts."
         parts.append(Note(told, "warning"))
+    parts += [Note(line, "warning") for line in held.cautions]
     parts += [
         Note(
             f"{one.label}: {one.faults} of {len(one.rows)} episodes broke down. They count as "
@@ -170,7 +173,7 @@ def _pairs(held: Held) -> Table:
     rows = [
         (
             f"{one.first} against {one.second}",
-            one.word,
+            "none" if one.unjudged else one.word,
             points(one.difference),
             span(one),
             f"{HOW[one.test]}, p = {p_text(one.p_adjusted)}",

@@ -37,6 +37,9 @@ def lines(held: Held) -> list[str]:
 
 def verdict(one: Comparison) -> list[str]:
     """One comparison: a sentence, and a line on what it rests on."""
+    if one.unjudged:
+        said = f"{one.first} and {one.second}: no verdict, because {one.unjudged}"
+        return [said, f"  {basis(one)}"]
     test = f"{HOW[one.test]}, p = {p_text(one.p_adjusted)}"
     if one.p_adjusted > one.p:
         test += ", corrected for the number of comparisons"
@@ -59,7 +62,7 @@ def basis(one: Comparison) -> str:
         )
         if one.decided_after is not None:
             told += f"; sure after {one.decided_after}"
-    return f"{told}; {could(one)}" if one.word == "not separated" else told
+    return f"{told}; {could(one)}" if one.word == "not separated" and not one.unjudged else told
 
 
 def could(one: Comparison) -> str:
@@ -79,6 +82,7 @@ def told_of(held: Held, entrants: Sequence[Entrant]) -> dict[str, Any]:
             for name, rows in held.beside.items()
         },
         "ended": held.ended,
+        "cautions": list(held.cautions),
     }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from vibrissa.bench.compare import SEEDS, Comparisons, Judged, compare
 from vibrissa.bench.evaluate import Setup
@@ -14,13 +15,16 @@ from vibrissa.core.errors import UsageError
 from vibrissa.show.progress import progress
 
 BLOCK = 16  # seeds between two looks: two rounds of the eight arms that stand side by side
+SETTINGS = "contest.json"  # what a folder of a comparison was begun with
 
 
 @dataclass(frozen=True)
 class Entrant:
     """Who competes: a setup that can be judged here, or rows that are there already.
 
-    scenes: what the seeds of its rows number, see `compare.Judged`. words: what it is.
+    scenes: what the seeds of its rows number; stopped: whether an earlier comparison ended when it
+    had seen enough of them; scene: what they were played in; see `compare.Judged`. words: what it
+    is.
     """
 
     label: str
@@ -28,13 +32,16 @@ class Entrant:
     setup: Setup | None = None
     rows: tuple[Row, ...] = ()
     scenes: str = SEEDS
+    stopped: bool = False
+    scene: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)
 class Held:
     """A contest that is over. beside: expert and zero pilot. ended: why it was.
 
-    lost: what was lost of it, where a worker process was; the rows are those until then.
+    lost: what was lost of it, where a worker process was; the rows are those until then. cautions:
+    what was odd before the first episode.
     """
 
     judged: tuple[Judged, ...]
@@ -42,11 +49,12 @@ class Held:
     beside: Mapping[str, Sequence[Row]] = field(default_factory=dict)
     ended: str = ""
     lost: str = ""
+    cautions: Sequence[str] = ()
 
     @property
     def broken(self) -> list[str]:
         """Contenders of whom nothing could be judged: every episode broke down."""
-        return [one.label for one in self.judged if one.faults == len(one.rows)]
+        return [one.label for one in self.judged if one.broken]
 
     @property
     def gifts(self) -> int:
@@ -65,10 +73,11 @@ def hold(
 ) -> Held:
     """Judge whoever has a setup on `seeds`, in blocks, until every comparison is decided.
 
-    A contender that is separated from all others rests. Where a comparison is by a test that may
-    be looked at but once, nobody rests and nothing ends early. known: rows of an earlier call, by
-    label; keep: called with each new one. place: where expert and zero pilot stand beside; None
-    leaves them out. Seeds are tried in the order given, which must not depend on any outcome.
+    A contender that is separated from all others rests, and so does one that always breaks down.
+    Where a comparison is by a test that may be looked at but once, nobody else rests and nothing
+    ends early. known: rows of an earlier call, by label; keep: called with each new one. place:
+    where expert and zero pilot stand beside; None leaves them out. Seeds are tried in the order
+    given, which must not depend on any outcome.
     """
     live = [one for one in entrants if one.setup is not None]
     used: dict[str, list[Row]] = {one.label: [] for one in entrants}
@@ -85,14 +94,15 @@ def hold(
             try:
                 for one in live:
                     if one.label in open_ and one.setup is not None:
-                        used[one.label] += table.rows(replace(one.setup, name=one.label), block)
+                        setup = replace(one.setup, name=one.label)
+                        used[one.label] += table.rows(setup, block, _saying(tell, start))
                 for name, setup in pilots.items():
-                    beside[name] += table.rows(setup, block)
+                    beside[name] += table.rows(setup, block, _saying(tell, start))
             except CutShort as cut:
                 ended, lost = "it was cut short", str(cut)
                 break
-            tell(start + len(block), f"{len(open_)} still open")
             judged = _judged(entrants, used)
+            tell(start + len(block), _standing(judged))
             ended, open_ = _now(judged, level, ended)
             if not open_:
                 break
@@ -124,34 +134,51 @@ class _Table:
         for row in known:
             self._had.setdefault(row.pilot, {})[row.seed] = row
 
-    def rows(self, setup: Setup, seeds: Sequence[int]) -> list[Row]:
+    def rows(self, setup: Setup, seeds: Sequence[int], say: Callable[[str], None]) -> list[Row]:
         """The rows of these seeds, in their order, judged where there are none yet."""
         had = self._had.setdefault(setup.name, {})
+
+        def keep(row: Row) -> None:
+            self._keep(row)
+            had[row.seed] = row
+            say(f"{setup.name} {sum(seed in had for seed in seeds)} of {len(seeds)}")
+
         if any(seed not in had for seed in seeds):
-            for row in judge(setup, seeds, known=had.values(), keep=self._keep, quiet=True):
-                had[row.seed] = row
+            judge(setup, seeds, known=list(had.values()), keep=keep, quiet=True)
         return [had[seed] for seed in seeds]
 
 
 def _now(judged: Sequence[Judged], level: float, ended: str) -> tuple[str, set[str]]:
     """Why it may end here, and who is still open: nobody, where it does."""
-    broken = [one.label for one in judged if one.live and one.faults == len(one.rows)]
-    if broken:
-        return f"every episode of {', '.join(broken)} broke down", set()
+    broken = {one.label for one in judged if one.broken}
     now = compare(judged, level, brief=True)
-    if not now.may_be_looked_at:
-        return ended, {one.label for one in judged}
-    apart = [one for one in now.found if one.word == "not separated" and one.live]
-    if not apart:
-        return "every comparison was decided", set()
-    return ended, {name for one in apart for name in (one.first, one.second)}
+    open_ = {one.label for one in judged if one.live}
+    if now.may_be_looked_at:
+        found = [one for one in now.found if one.live and not one.unjudged]
+        apart = [one for one in found if one.word == "not separated"]
+        open_ = {name for one in apart for name in (one.first, one.second)}
+    if open_ - broken:
+        return ended, open_ - broken
+    if broken:
+        return f"every episode of {', '.join(sorted(broken))} broke down", set()
+    return "every comparison was decided", set()
+
+
+def _saying(tell: Callable[[int, str], None], done: int) -> Callable[[str], None]:
+    """Says what goes on, with as many seeds done."""
+    return lambda note: tell(done, note)
+
+
+def _standing(judged: Sequence[Judged]) -> str:
+    """How those who are judged here stand: too little for a verdict, enough for a watcher."""
+    return ", ".join(f"{one.label} {one.success}/{len(one.rows)}" for one in judged if one.live)
 
 
 def _judged(entrants: Sequence[Entrant], used: Mapping[str, Sequence[Row]]) -> tuple[Judged, ...]:
     return tuple(
-        Judged(one.label, tuple(used[one.label]), live=True)
+        Judged(one.label, tuple(used[one.label]), live=True, scene=one.scene)
         if one.setup is not None
-        else Judged(one.label, one.rows, one.scenes)
+        else Judged(one.label, one.rows, one.scenes, stopped=one.stopped, scene=one.scene)
         for one in entrants
     )
 

@@ -4,7 +4,7 @@ LABEL=SOURCE, where LABEL= may be left out and SOURCE is one of
 a run, checkpoint or pretrained_model folder, with options behind it: RUN:horizon=10
 expert, zero or random, with a grip behind it: expert:min=0.02
 a folder of vibrissa eval, compare or deploy; FOLDER#NAME where it holds several pilots
-a table of episodes (.csv), or counts such as 32/50
+a table of episodes (.csv), a folder of lerobot-eval, or counts such as 32/50
 """
 
 from __future__ import annotations
@@ -15,15 +15,16 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vibrissa.bench.compare import SEEDS
-from vibrissa.bench.contest import Entrant
+from vibrissa.bench.compare import SEEDS, scenes_differ
+from vibrissa.bench.contest import SETTINGS, Entrant
 from vibrissa.bench.judge import BESIDE
 from vibrissa.bench.logbook import DEPLOYMENT, counted, read_told
 from vibrissa.bench.options import PilotOptions, named
 from vibrissa.bench.order import ORDER
 from vibrissa.bench.outcomes import Row, read_rows
 from vibrissa.bench.setups import PILOTS, Place, learnt, scripted
-from vibrissa.bench.tables import SUFFIXES, from_counts, is_counts, read_table
+from vibrissa.bench.tables import LEROBOT, SUFFIXES, from_counts, is_counts, read_table
+from vibrissa.bench.trials import CELLS, OUTCOMES, SWEEP, TRIAL, read_sweep, read_trial
 from vibrissa.core.contract import Contract
 from vibrissa.core.errors import UsageError
 from vibrissa.learn.run import MANIFEST, PRETRAINED
@@ -31,7 +32,6 @@ from vibrissa.learn.run import MANIFEST, PRETRAINED
 if TYPE_CHECKING:  # torch is loaded only where there is a policy
     from vibrissa.learn.policy import CheckpointPolicy
 
-OUTCOMES = "outcomes.jsonl"
 _LABEL = re.compile(r"([^/\\:=#]+)=(.+)", re.DOTALL)
 
 PlaceOf = Callable[[Contract | None], Place]
@@ -75,7 +75,7 @@ def enter(
     """The entrants, and where those are judged that can be; None where nobody can.
 
     open_policy: a checkpoint's policy. place_of: where a contract, or a named task, is judged.
-    Raises UsageError where two of them would be judged in different places.
+    Raises UsageError where two of them would be judged in different places, or one was already.
     """
     policies = {one.label: open_policy(one.path) for one in wanted if one.kind == "policy"}
     places = {label: place_of(policy.contract) for label, policy in policies.items()}
@@ -91,9 +91,11 @@ def enter(
             assert place is not None
             bare = Place(place.task, place.scene)
             setup = scripted(bare, one.pilot, grip=one.options.grip)
-            entrants.append(Entrant(one.label, f"the scripted pilot {one.text}", setup))
+            words, scene = f"the scripted pilot {one.text}", place.scene.to_dict()
+            entrants.append(Entrant(one.label, words, setup, scene=scene))
         else:
             entrants.append(_recorded(one, same_scenes))
+            _require_its_scene(place, entrants[-1])
     return entrants, place
 
 
@@ -111,15 +113,23 @@ def _source(text: str) -> Source:
     path = Path(path_text)
     if path.is_file() and (path.suffix.lower() in SUFFIXES or path.suffix == ".jsonl"):
         kind = "rows" if path.suffix == ".jsonl" else "table"
-        return Source(label or path.stem, rest, kind, path, options, pilot)
+        name = path.resolve().parent.name if path.name == LEROBOT else path.stem
+        return Source(label or name, rest, kind, path, options, pilot)
     if not path.is_dir():
         raise UsageError(
             f"no contender {rest!r}: there is no such file or folder. Known are a checkpoint, a "
             f"folder of outcomes, a .csv, counts such as 32/50, {', '.join(PILOTS)}."
         )
+    cells = sorted(cell.parent for cell in path.glob(f"{CELLS}/*/{OUTCOMES}"))
+    if cells and not (path / MANIFEST).exists():
+        raise UsageError(
+            f"{path} holds a sweep. Name two of its settings: {' '.join(map(str, cells[:6]))}."
+        )
     is_policy = any((path / n).exists() for n in (MANIFEST, "config.json", PRETRAINED))
     if not is_policy and (path / OUTCOMES).is_file():
         return Source(label or pilot or _short(path), rest, "rows", path, options, pilot)
+    if not is_policy and (path / LEROBOT).is_file():
+        return Source(label or _short(path), rest, "table", path / LEROBOT, options)
     return Source(label or options.name(_short(path)), rest, "policy", path, options)
 
 
@@ -143,7 +153,8 @@ def _policy(one: Source, policy: CheckpointPolicy, place: Place) -> Entrant:
         grip=options.grip,
     )
     more = f", {options.text}" if options.text else ""
-    return Entrant(one.label, f"the checkpoint {one.path}{more}", replace(setup, name=one.label))
+    words, scene = f"the checkpoint {one.path}{more}", place.scene.to_dict()
+    return Entrant(one.label, words, replace(setup, name=one.label), scene=scene)
 
 
 def _recorded(one: Source, same_scenes: bool) -> Entrant:
@@ -157,7 +168,7 @@ def _recorded(one: Source, same_scenes: bool) -> Entrant:
         scenes = SEEDS if told.scenes else ""
         return Entrant(one.label, told.words, None, _named(told.rows, one.label), scenes)
     file = one.path if one.path.is_file() else one.path / OUTCOMES
-    rows, scenes = _of_one_pilot(read_rows(file), one), SEEDS
+    rows, scenes = _reported(file, _of_one_pilot(read_rows(file), one)), SEEDS
     words = f"{len(rows)} episodes in {one.path}"
     if (file.parent / DEPLOYMENT).is_file():
         rows = counted(rows)
@@ -167,7 +178,28 @@ def _recorded(one: Source, same_scenes: bool) -> Entrant:
         raise UsageError(f"{one.path} holds no judged episode yet.")
     if len({row.seed for row in rows}) < len(rows):
         raise UsageError(f"{file} has a seed twice for one pilot: it is no single evaluation.")
-    return Entrant(one.label, words, None, _named(rows, one.label), scenes)
+    stopped, scene = (file.parent / SETTINGS).is_file(), None
+    if (file.parent / TRIAL).is_file():
+        scene = read_trial(file.parent)[0].place.scene.to_dict()
+    named_ = _named(rows, one.label)
+    return Entrant(one.label, words, None, named_, scenes, stopped=stopped, scene=scene)
+
+
+def _reported(file: Path, rows: Sequence[Row]) -> Sequence[Row]:
+    """Without the seeds on which a checkpoint was chosen: there it looks better than it is."""
+    sweep = file.parent.parent.parent
+    if file.parent.parent.name != CELLS or not (sweep / SWEEP).is_file():
+        return rows
+    told = read_sweep(sweep)
+    if told.get("pick_seeds") is None:
+        return rows
+    kept = [row for row in rows if row.seed in set(told["seeds"])]
+    if rows and not kept:
+        raise UsageError(
+            f"{file.parent} was tried on no other seeds than those by which {sweep} chose a "
+            "checkpoint: they are no results. Judge it on new ones."
+        )
+    return kept
 
 
 def _placements(folder: Path) -> str:
@@ -208,4 +240,16 @@ def _require_same(one: Place | None, other: Place, label: str, name: str) -> Non
         raise UsageError(
             f"{label} is made for {one.task} and {name} for {other.task}, or their scenes differ: "
             "no seed shows both the same. Name one task for all: --task pick-place."
+        )
+
+
+def _require_its_scene(place: Place | None, one: Entrant) -> None:
+    """Raise UsageError where it was judged in another scene than the others will be."""
+    differ = scenes_differ(place.scene.to_dict(), one.scene) if place is not None else []
+    if differ:
+        won = sum(row.success for row in one.rows)
+        raise UsageError(
+            f"{one.label} was judged in another scene ({', '.join(differ)}) than the others would "
+            "be. Ask for the same (--site, --spawn-half, --friction, --randomise, --servo), or "
+            f"give its counts alone: {one.label}={won}/{len(one.rows)}."
         )

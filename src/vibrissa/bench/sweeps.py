@@ -14,7 +14,7 @@ from vibrissa.bench.fleet import connected
 from vibrissa.bench.judge import judge
 from vibrissa.bench.options import KEYS, PilotOptions
 from vibrissa.bench.outcomes import Row, RowFile, Summary, summarise
-from vibrissa.bench.trials import SetupOf, Trial, open_rows
+from vibrissa.bench.trials import CELLS, SetupOf, Trial, open_rows
 from vibrissa.core.errors import UsageError
 from vibrissa.core.letters import holm
 from vibrissa.core.power import seen_apart, seen_by_mcnemar
@@ -29,7 +29,6 @@ from vibrissa.core.stats import (
 )
 from vibrissa.show.progress import progress
 
-CELLS = "cells"
 LEVEL = 0.05
 Verdict = Literal["better", "worse", "not separated"]
 
@@ -222,7 +221,8 @@ def _versus(rows: Sequence[Row], base: Sequence[Row], paired: bool, cells: int) 
         ends = [(row.success, other[row.seed]) for row in rows if row.seed in other]
         pairs = Pairs.of(ends)
         p = mcnemar(pairs.only_first, pairs.only_second)
-        differing = pairs.discordant / pairs.seeds if pairs.seeds else 0.0
+        # One more seed on which they differ: with none seen, some could still be there.
+        differing = (pairs.discordant + 1) / (pairs.seeds + 2)
         seen = seen_by_mcnemar(pairs.seeds, differing, level=strict)
         return Versus(pairs.difference, newcombe_paired(pairs), p, p, seen, pairs)
     k, n = sum(row.success for row in rows), len(rows)

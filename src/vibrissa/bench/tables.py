@@ -1,8 +1,9 @@
-"""Outcomes that were judged elsewhere: a table of episodes (CSV), or counts such as 32/50."""
+"""Outcomes that were judged elsewhere: tables of episodes (CSV), lerobot-eval's, counts (32/50)."""
 
 from __future__ import annotations
 
 import csv
+import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +12,8 @@ from pathlib import Path
 from vibrissa.bench.outcomes import Row, Spawn
 from vibrissa.core.errors import UsageError
 
-SUFFIXES = (".csv", ".tsv", ".txt")
+SUFFIXES = (".csv", ".tsv", ".txt", ".json")
+LEROBOT = "eval_info.json"  # what lerobot-eval leaves
 YES = ("1", "true", "yes", "y", "success", "succeeded", "solved", "pass", "passed", "1.0")
 NO = ("0", "false", "no", "n", "failure", "failed", "fail", "timeout", "unsolved", "0.0")
 BROKEN = ("fault", "error", "crash", "crashed")
@@ -58,8 +60,11 @@ def from_counts(text: str) -> Told:
 def read_table(file: Path, *, same_scenes: bool = False) -> Told:
     """A row an episode, with a head. same_scenes: episode numbers stand for scenes, as seeds do.
 
-    Columns are found by name (`NAMES`) and said. Raises UsageError with the line that is wrong.
+    Columns are found by name (`NAMES`) and said. A .json is lerobot-eval's. Raises UsageError with
+    the line that is wrong.
     """
+    if file.suffix.lower() == ".json":
+        return _read_lerobot(file, same_scenes)
     head, lines = _read(file)
     columns = _columns(head, file)
     key = columns.get("seed", columns.get("episode") if same_scenes else None)
@@ -84,6 +89,26 @@ def read_table(file: Path, *, same_scenes: bool = False) -> Told:
     return Told(
         tuple(rows), key is not None, f"{len(rows)} episodes of {file.name}: {named}{scenes}"
     )
+
+
+def _read_lerobot(file: Path, same_scenes: bool) -> Told:
+    """Task by task, and in the order of each one's episodes, as `eval_info.json` has them.
+
+    It does not say from which seed they were counted, which same_scenes vouches for.
+    """
+    try:
+        tasks = json.loads(file.read_text(encoding="utf-8"))["per_task"]
+        tasks = sorted(tasks, key=lambda task: (str(task["task_group"]), task["task_id"]))
+        ends = [bool(end) for task in tasks for end in task["metrics"]["successes"]]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UsageError(f"{file} is no {LEROBOT} of lerobot-eval ({error!r}).") from error
+    if not ends:
+        raise UsageError(f"{file} holds no episode.")
+    rows = [_row(number, end, "") for number, end in enumerate(ends)]
+    told = f"{len(rows)} episodes of lerobot-eval in {file}"
+    if not same_scenes:
+        told += "; it does not say which scene an episode had"
+    return Told(tuple(rows), same_scenes, told)
 
 
 def _read(file: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:

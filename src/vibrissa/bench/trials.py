@@ -21,7 +21,7 @@ from vibrissa.sim.scene import SceneCfg
 if TYPE_CHECKING:  # torch is loaded only where there is a policy
     from vibrissa.learn.policy import CheckpointPolicy
 
-TRIAL, OUTCOMES = "eval.json", "outcomes.jsonl"
+TRIAL, SWEEP, OUTCOMES, CELLS = "eval.json", "sweep.json", "outcomes.jsonl", "cells"
 FORMAT = 1
 POLICY = "policy"
 _UNCOMPARED = ("versions",)  # told, but no reason to refuse a folder
@@ -195,14 +195,19 @@ def read_trial(folder: Path) -> tuple[Trial, dict[str, str]]:
     """
     file = folder / TRIAL
     if not file.is_file():
-        cells = sorted(p.parent.name for p in folder.glob(f"cells/*/{TRIAL}"))
-        more = f" A sweep's cells do: {', '.join(cells)} in {folder / 'cells'}." if cells else ""
+        cells = sorted(p.parent.name for p in folder.glob(f"{CELLS}/*/{TRIAL}"))
+        more = f" A sweep's cells do: {', '.join(cells)} in {folder / CELLS}." if cells else ""
         raise UsageError(f"{folder} holds no evaluation: it has no {TRIAL}.{more}")
     raw = _read(file)
     try:
         return Trial.from_dict(raw), dict(raw.get("versions", {}))
     except (KeyError, TypeError, ValueError, VibrissaError) as error:
         raise UsageError(f"{file} cannot be used ({error}).") from error
+
+
+def read_sweep(folder: Path) -> dict[str, Any]:
+    """What a sweep was asked for, as `require_same` began it. Raises UsageError."""
+    return _read(folder / SWEEP)
 
 
 def _read(file: Path) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import json as json_
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from vibrissa.learn.policy import CheckpointPolicy
 
 HELD_OUT = 2_000_000  # as in vibrissa eval: no demonstration comes from these seeds
-SETTINGS = "contest.json"
 UNSETTLED = ("episodes", "out", "json", "no_films", "contenders")  # may differ when it goes on
 
 
@@ -51,7 +50,12 @@ class Config:
     friction: str = "plausible"
     """The contact variant of the scene: plausible or sticky."""
     randomise: str = "none"
-    """What differs from one episode to the next: none, light or strong (docs/randomisation.md)."""
+    """What differs from one episode to the next: none, light, strong, or some factors of one,
+    such as strong:friction,mass (docs/randomisation.md)."""
+    servo: Path | None = None
+    """A servo profile of a real arm, from `vibrissa fit`; the standard servos by default."""
+    rig: str = ""
+    """Which cameras there are: rgb or rgbd; the task's own by default."""
     same_scenes: bool = False
     """Episode numbers of tables and rollouts stand for scenes: number 7 of each was the same."""
     level: float = 0.95
@@ -60,6 +64,8 @@ class Config:
     """Of checkpoints that carry no contract: the dataset they were trained on."""
     accept_inferred: tuple[str, ...] = ()
     """Take an inferred contract: the digest that was shown with it."""
+    given: tuple[str, ...] = ()
+    """What you know of a checkpoint without a contract: unit=m100_100, rate=15, instruction=…"""
     device: str = "auto"
     """cpu, cuda, cuda:1, mps; auto takes a GPU where there is one."""
     no_films: bool = False
@@ -85,7 +91,9 @@ def run(cfg: Config) -> int:
     )
     seeds = common_seeds(entrants, cfg.seeds, cfg.episodes)
     known, keep = _rows(cfg, wanted, entrants)
+    odd = _cautions(wanted, entrants, seeds)
     held = hold(entrants, seeds, place=place, known=known, keep=keep, level=cfg.level)
+    held = replace(held, cautions=odd)
     page = None
     if cfg.out is not None:
         from vibrissa.bench.compare_page import write
@@ -122,12 +130,14 @@ def _open(cfg: Config, path: Path) -> CheckpointPolicy:
         device=device_named(cfg.device),
         dataset=cfg.dataset,
         accepted=cfg.accept_inferred,
+        given=cfg.given,
         say=partial(print, file=sys.stderr),
     )
 
 
 def _place(cfg: Config, contract: Contract | None) -> Place:
     from vibrissa.bench.setups import place_for
+    from vibrissa.sim.profile import load_servo
 
     if contract is None and not cfg.task:
         raise UsageError("scripted pilots need a task: --task pick-place, or a file.")
@@ -137,14 +147,46 @@ def _place(cfg: Config, contract: Contract | None) -> Place:
         site=cfg.site,
         friction=cfg.friction,
         randomise=cfg.randomise,
+        rig=cfg.rig,
+        servo=load_servo(cfg.servo),
         spawn_half=cfg.spawn_half,
     )
+
+
+def _cautions(
+    wanted: Sequence[Source], entrants: Sequence[Entrant], seeds: Sequence[int]
+) -> list[str]:
+    """What is odd before the first episode: inputs that a policy never had, seeds it may know."""
+    from vibrissa.bench.first_look import odd_from
+
+    policies = [one for one in entrants if one.setup is not None and one.setup.policy is not None]
+    odd = [
+        f"{one.label}: {line}"
+        for one in policies
+        if one.setup is not None
+        for line in odd_from(one.setup, seeds)
+    ]
+    alike: dict[tuple[str, str], str] = {}
+    for one in wanted:
+        digest = _digest(one)
+        other = alike.setdefault((digest, one.options.text), one.label) if digest else one.label
+        if other != one.label:
+            odd.append(f"{other} and {one.label} are the same weights, played in the same way.")
+    if policies and min(seeds) < HELD_OUT:
+        odd.append(
+            f"Demonstrations may have come from these very seeds, which begin below {HELD_OUT}: "
+            "this is no test of what was learnt."
+        )
+    for line in odd:
+        print(f"warning {line}", file=sys.stderr)
+    return odd
 
 
 def _rows(
     cfg: Config, wanted: Sequence[Source], entrants: Sequence[Entrant]
 ) -> tuple[Sequence[Row], Callable[[Row], None]]:
     """The rows that --out holds already, and where new ones go."""
+    from vibrissa.bench.contest import SETTINGS
     from vibrissa.bench.ledger import Ledger
     from vibrissa.bench.outcomes import RowFile
 
@@ -180,8 +222,9 @@ def _tell(cfg: Config, held: Held, entrants: Sequence[Entrant], page: Path | Non
         print(json_.dumps(told_of(held, entrants), indent=2))
         return
     print("\n".join(lines(held)))
-    open_ = [one for one in held.comparisons.found if one.word == "not separated"]
-    if cfg.out is not None and any(one.live and one.test == "anytime" for one in open_):
+    found = held.comparisons.found
+    open_ = any(one.live and one.word == "not separated" and not one.unjudged for one in found)
+    if cfg.out is not None and open_ and held.comparisons.may_be_looked_at:
         print(f"more    the same command with --episodes {_more(cfg.episodes)} goes on with it")
     if page is not None:
         print(f"report  {page}")

@@ -20,7 +20,8 @@ needs the fewest seeds among some thirty forms tried for what evaluations look l
 The confidence sequence asks the same of every other difference δ: with E[X] = δ the factors
 1 + λ(X − δ) are fair, for λ in [−1/(1 − δ), 1/(1 + δ)], the same shares of which are bet. Those
 δ are kept whose capital stays below 1/α: the true one is among them at all times at once, but
-for a chance α. It leaves out 0 exactly when the test says different.
+for a chance α. It leaves out 0 exactly where e stands at 1/α or above. The test has decided once
+and for all; its interval is what all seeds and those up to the greatest e both leave.
 
 Sources: Ville (1939), Étude critique de la notion de collectif; Shafer & Vovk (2019),
 Game-Theoretic Foundations for Probability and Finance; Ramdas, Grünwald, Vovk & Shafer (2023),
@@ -61,6 +62,7 @@ class AnytimeTest:
             raise ValueError(f"a level of {level}; it must lie between 0 and 1, as 0.95.")
         self.level = level
         self.pairs = Pairs()
+        self.strongest = Pairs()  # as they stood when the evidence was greatest
         self.seeds_needed: int | None = None
         self._most = 0.0  # log e, at its greatest
 
@@ -70,8 +72,8 @@ class AnytimeTest:
         counts = [now.both, now.only_first, now.only_second, now.neither]
         counts[2 * (not first) + (not second)] += 1
         self.pairs = Pairs(*counts)
-        if first != second:
-            self._most = max(self._most, self.log_e)
+        if first != second and self.log_e > self._most:
+            self._most, self.strongest = self.log_e, self.pairs
         if self.seeds_needed is None and self.decided:
             self.seeds_needed = self.pairs.seeds
 
@@ -89,6 +91,17 @@ class AnytimeTest:
     def decided(self) -> bool:
         """Whether e has ever reached 1/α."""
         return self._most >= -math.log1p(-self.level)
+
+    @property
+    def interval(self) -> Interval:
+        """Of p1 − p2: what neither all seeds nor those up to the greatest evidence rule out.
+
+        Both confidence sequences hold at once, and so does what they have in common. It leaves
+        out 0 exactly where the test has decided, also where later seeds spoke for the other one.
+        """
+        now, then = (confidence_sequence(p, self.level) for p in (self.pairs, self.strongest))
+        low, high = max(now[0], then[0]), min(now[1], then[1])
+        return (low, high) if low <= high else then  # apart: a chance of at most α
 
 
 def after(outcomes: Iterable[tuple[bool, bool]], level: float = 0.95) -> AnytimeTest:
