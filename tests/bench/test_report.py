@@ -187,3 +187,12 @@ def test_many_episodes_are_rates_over_the_table(tmp_path: Path, chromium: Browse
     assert "No expert and no zero pilot stood beside it" in look.measured["text"]
     real = report(rows=rows, beside={}, note="Rollouts on a real arm, judged by a person.")
     assert "No expert" not in to_markdown(to_page(real))
+
+
+def test_a_turn_that_does_not_show_is_told_by_the_thing_that_is_turned() -> None:
+    cube = Html(render(report(thing="cube", symmetry=4)))
+    assert "A quarter of a turn shows the same cube." in cube.text
+    assert 'width="14" height="14"' in spawn_map(policy_rows(), {}, symmetry=4)
+    cylinder = Html(render(report(thing="can", symmetry=0)))
+    assert "yaw" not in cylinder.ids
+    assert "Half a turn" not in Html(render(report())).text  # nobody said what is turned

@@ -84,7 +84,7 @@ def test_a_line_a_cell() -> None:
     told = lines(judged(), {"zero": summarise(rows(0))})
     assert told[0].split("  ")[0] == "horizon=25 (its own)"
     assert "baseline" in told[0]
-    assert "−47 points: worse, p" in told[1]
+    assert "−47 points (−58 to −32): worse, p" in told[1]
     assert told[3].endswith("0/60 (0–6 %)")
     assert all("\n" not in line for line in told)
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vibrissa.bench.heat import bins, ladder, rate_map, yaw_maps
+from vibrissa.bench.charts import forest, same_again, yaw_chart
+from vibrissa.bench.heat import bins, rate_map, yaw_maps
 from vibrissa.bench.options import PilotOptions
 from vibrissa.bench.outcomes import Row, summarise
 from vibrissa.bench.picking import choose, require_apart
@@ -118,16 +120,34 @@ def test_squares_of_the_table_hold_what_began_in_them() -> None:
 @given(st.lists(st.tuples(st.floats(0.16, 0.24), st.floats(0.06, 0.14), st.floats(-9, 9))))
 def test_every_episode_is_in_one_square_and_one_sector(places: list[tuple]) -> None:
     began = [placed(*place) for place in places]
-    counted = bins(began, (0.2, 0.1, 0.04), side=3, yaws=4)
+    counted = bins(began, (0.2, 0.1, 0.04), side=3, yaws=4, symmetry=2)
     assert sum(b.episodes for b in counted) == len(began)
     assert len(counted) == 36
 
 
-def test_half_a_turn_is_the_same_brick() -> None:
-    sectors = bins([placed(0.2, 0.1, 0.3), placed(0.2, 0.1, 0.3 + 3.14159265)], (0.2, 0.1, 0.04))
-    assert [b.episodes for b in sectors if b.episodes] == [2]
-    four = bins([placed(0.2, 0.1, 0.3), placed(0.2, 0.1, -0.3)], (0.2, 0.1, 0.04), yaws=4)
-    assert [(b.yaw_deg, b.episodes) for b in four if b.episodes] == [((-45, 0), 1), ((0, 45), 1)]
+@pytest.mark.parametrize(("symmetry", "same_deg"), [(1, 360), (2, 180), (4, 90)])
+def test_a_turn_that_does_not_show_is_no_other_angle(symmetry: int, same_deg: float) -> None:
+    """Of a brick it is half a turn, of a cube a quarter of one."""
+    area, turn = (0.2, 0.1, 0.04), math.radians(same_deg)
+    began = [placed(0.2, 0.1, 0.3), placed(0.2, 0.1, 0.3 + turn), placed(0.2, 0.1, 0.3 - turn)]
+    four = bins(began, area, yaws=4, symmetry=symmetry)
+    ((yaw_deg, episodes),) = [(b.yaw_deg, b.episodes) for b in four if b.episodes]
+    assert episodes == 3
+    assert yaw_deg == (0, same_deg / 4)
+    other = bins([*began, placed(0.2, 0.1, -0.3)], area, yaws=4, symmetry=symmetry)
+    assert [b.episodes for b in other if b.episodes] == [1, 3]
+    assert yaw_chart(began, symmetry).count("<title>3 of 3</title>") == 1
+    assert f">{same_deg // 2}°<" in yaw_chart(began, symmetry)
+
+
+def test_what_looks_the_same_however_it_is_turned_has_no_yaw() -> None:
+    began = [placed(0.2, 0.1, 0.3)]
+    assert yaw_chart(began, 0) == yaw_maps(began, (0.2, 0.1, 0.04), 0) == ""
+    assert rate_map(began, (0.2, 0.1, 0.04))
+    assert same_again(2, "block") == "Half a turn shows the same block."
+    assert same_again(4, "cube") == "A quarter of a turn shows the same cube."
+    assert same_again(6, "nut") == "A turn by 60° shows the same nut."
+    assert same_again(1, "mug") == ""
 
 
 def test_drawings_say_their_counts_and_are_empty_without_places() -> None:
@@ -138,6 +158,8 @@ def test_drawings_say_their_counts_and_are_empty_without_places() -> None:
         assert ">1/2<" in drawn
         assert "1/2 (9–91 %)" in drawn
     assert rate_map(rows("w"), area) == yaw_maps(rows("w"), area) == ""
-    drawn = ladder({"a <name>": summarise(rows("ww."))}, main="a <name>")
+    told = {"first": summarise(rows("...")), "a <name>": summarise(rows("ww."))}
+    drawn = forest(told, main="a <name>")
     assert "a &lt;name&gt;" in drawn
-    assert ">2/3<" in drawn
+    assert drawn.index(">0/3<") < drawn.index("dot main") < drawn.index(">2/3<")
+    assert forest(told).index("dot main") < forest(told).index(">0/3<")

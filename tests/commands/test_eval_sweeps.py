@@ -97,7 +97,7 @@ def test_a_worse_grip_is_said_to_be_worse(
     assert cli.main(["eval", *words]) == 0
     out = capsys.readouterr().out
     assert "as it is" in out
-    assert "−100 points: worse, p 0.031" in out
+    assert "−100 points (−100 to −45): worse, p 0.031" in out
 
 
 def test_a_checkpoint_is_chosen_on_some_seeds_and_reported_on_others(
@@ -113,6 +113,8 @@ def test_a_checkpoint_is_chosen_on_some_seeds_and_reported_on_others(
     reported = read_rows(out / "cells" / "000020" / "outcomes.jsonl")
     seeds = sorted(r.seed for r in reported)
     assert seeds == [HELD_OUT, HELD_OUT + 1, PICKING, PICKING + 1]
+    assert result["beside"]["expert"]["success"] == 2  # on the seeds of the result
+    assert result["beside"]["zero"]["success"] == 0
     for told_in in (result["sentence"], (out / "report.md").read_text("utf8")):
         assert f"chosen among 2 on seeds {PICKING} to {PICKING + 1}" in told_in
         assert f"On seeds {HELD_OUT} to {HELD_OUT + 1}, which had no part in the choice" in told_in
@@ -186,3 +188,78 @@ def test_a_run_with_one_checkpoint_leaves_nothing_to_choose(
     assert "there is nothing to choose from" in refused(capsys, str(run), "--all-checkpoints")
     folder = str(debug_run / "checkpoints" / "000010")
     assert "is no run folder" in refused(capsys, folder, "--all-checkpoints")
+
+
+def test_what_is_odd_at_first_is_told_in_sweeps_too(
+    debug_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import shutil
+
+    from safetensors.numpy import load_file, save_file
+
+    model, out = tmp_path / "model", tmp_path / "out"
+    shutil.copytree((debug_run / "checkpoints" / "last").resolve() / "pretrained_model", model)
+    (state,) = model.glob("policy_preprocessor*normalizer*.safetensors")
+    stored = load_file(state)
+    stored["observation.state.mean"][0] = 400.0
+    save_file(stored, state)
+    words = ["eval", str(model), "--sweep", "horizon=2", "--episodes", "1", "--alone", "--json"]
+    assert cli.main([*words, "--seeds", "5", "--device", "cpu", "--out", str(out)]) == 0
+    printed, err = capsys.readouterr()
+    warned = [line[8:] for line in err.splitlines() if line.startswith("warning ")]
+    assert warned[0].startswith("observation.state: shoulder_pan.pos is ")
+    assert warned[1].startswith("Demonstrations may have come from these very seeds")
+    assert json.loads(printed)["cautions"] == warned
+    assert "Demonstrations may have come from" in (out / "report.html").read_text("utf8")
+    again = ["eval", "--from", str(out / "cells" / "horizon=2"), "--json"]
+    assert cli.main(again) == 0
+    assert warned[0] in capsys.readouterr().err
+
+
+def test_expert_and_zero_pilot_stand_at_every_site(
+    debug_run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = [str(debug_run), "--sites", "first", "second", "--episodes", "1", "--device", "cpu"]
+    beside = told(capsys, *words)["beside"]
+    assert list(beside) == [f"{s}, {p}" for s in ("first", "second") for p in ("expert", "zero")]
+    assert [one["success"] for one in beside.values()] == [1, 0, 1, 0]
+
+
+def test_a_checkpoint_that_cannot_be_read_is_left_out_and_told(
+    debug_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import shutil
+
+    run = tmp_path / "run"
+    shutil.copytree(debug_run, run, symlinks=True)
+    shutil.copytree(run / "checkpoints" / "000010", run / "checkpoints" / "000015")
+    weights = run / "checkpoints" / "000015" / "pretrained_model" / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:1000])
+    words = ["eval", str(run), "--all-checkpoints", "--episodes", "1", "--device", "cpu", "--alone"]
+    assert cli.main([*words, "--json"]) == 1
+    out, err = capsys.readouterr()
+    chosen = json.loads(out)
+    assert [one["cell"] for one in chosen["candidates"]] == ["000010", "000020"]
+    (line,) = [line for line in err.splitlines() if line.startswith("warning ")]
+    assert line.startswith("warning checkpoint 000015 is left out: ")
+    assert chosen["cautions"] == [line[8:]]
+    shutil.rmtree(run / "checkpoints" / "000010")
+    line = refused(capsys, *words[1:]).removeprefix("vibrissa: ")
+    assert line.startswith("fewer than two checkpoints can be read: checkpoint 000015")
+
+
+def test_a_zero_pilot_that_succeeds_makes_the_judge_worthless(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    from bench.test_sweeps import rows
+
+    from vibrissa.bench.outcomes import summarise
+    from vibrissa.bench.sweep_page import wrong_with
+    from vibrissa.commands.eval_told import exit_code
+
+    beside = {"first, zero": summarise(rows("w.")), "second, zero": summarise(rows(".."))}
+    (line,) = wrong_with([], beside)
+    assert line.startswith("The zero pilot succeeds (first, zero). It never moves and is given 1/2")
+    assert exit_code(rows("w"), 1) == 1
+    assert "succeeded 1 times: the judge of this task is broken" in capsys.readouterr().err
+    assert exit_code(rows("w"), 0) == 0

@@ -99,3 +99,21 @@ def test_stock_lerobot_s_drives_the_twin_through_its_cameras(
     rows = read_rows(tmp_path / "out" / "outcomes.jsonl")
     assert [row.failure_class for row in rows] == ["UNLABELLED"] * 2
     assert all(row.inferences > 0 for row in rows)
+
+
+def test_a_checkpoint_is_chosen_of_a_run_of_stock_lerobot(
+    theirs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its checkpoints are like ours, and it has no run.json; the link to the last may be lost."""
+    run = tmp_path / "run"
+    for step in ("000002", "000004"):
+        stored = theirs / "run" / "checkpoints" / "000002"
+        shutil.copytree(stored, run / "checkpoints" / step)
+    words = ["eval", str(run), "--all-checkpoints", "--episodes", "1", "--device", "cpu"]
+    assert cli.main([*words, "--alone", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert [one["cell"] for one in told["candidates"]] == ["000002", "000004"]
+    assert told["picked"] == "000004"
+    shutil.rmtree(run / "checkpoints" / "000002")
+    assert cli.main(words) == 1
+    assert "there is nothing to choose from" in capsys.readouterr().err

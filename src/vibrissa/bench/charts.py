@@ -20,7 +20,7 @@ Square = tuple[float, float, float]  # its centre's x and y, and its half side, 
 # Its centre's x and y and its half sides, m, and how far it is turned, rad.
 Rectangle = tuple[float, float, float, float, float]
 Landmark = Square | Rectangle
-BESIDE_BAR = 8  # so many letters of a name fit to the left of its bar
+SHORT_NAME, LONG_NAME = 8, 20  # letters of a name; longer ones stand above their bars
 
 
 @dataclass(frozen=True)
@@ -47,31 +47,32 @@ class Frame:
         return self.height - self.bottom - span * (y - self.y[0]) / ((self.y[1] - self.y[0]) or 1.0)
 
 
-def forest(summaries: Mapping[str, Summary]) -> str:
-    """One line a pilot: its rate as a dot, its 95 % interval as a bar, on a scale of 0 to 100 %.
+def forest(summaries: Mapping[str, Summary], *, main: str = "") -> str:
+    """A rate a line, a dot with its 95 % interval, on a scale of 0 to 100 %; behind it the count.
 
-    Where a name is too long to stand beside its bar, all stand above.
+    main: who stands out; the first one by default. Where a name is too long to stand beside its
+    bar, all stand above.
     """
-    above = max(map(len, summaries), default=0) > BESIDE_BAR
-    step, left = (54, 12) if above else (40, 78)
-    frame = Frame(460, 34 + step * len(summaries), (0, 100), (0, 1), left=left, right=100, top=4)
-    parts = [
-        _grid_x(frame, [0, 25, 50, 75, 100], "%"),
-    ]
-    for i, (name, summary) in enumerate(summaries.items()):
-        y = (40 if above else 24) + step * i
-        low, high = (100 * v for v in summary.interval)
-        rate = 100 * (summary.rate or 0.0)
-        kind = "main" if i == 0 else "beside"
+    longest, main = max(map(len, summaries), default=0), main or next(iter(summaries), "")
+    above = longest > LONG_NAME
+    step, left = (46, 12) if above else (34, 78 if longest <= SHORT_NAME else 168)
+    high = 36 + step * len(summaries)
+    frame = Frame(460, high, (0, 100), (0, 1), left=left, right=82, top=4, bottom=28)
+    parts = [_grid_x(frame, [0, 50, 100] if left > 100 else [0, 25, 50, 75, 100], "%")]
+    for i, (name, told) in enumerate(summaries.items()):
+        y = (36 if above else 21) + step * i
+        low, top = (100 * v for v in told.interval)
+        kind = "main" if name == main else "beside"
         parts += [
-            f'<text class="name" x="0" y="{y - 16 if above else y + 5}">{escape(name)}</text>',
-            f'<line class="bar {kind}" x1="{frame.px(low):.1f}" x2="{frame.px(high):.1f}" '
+            f'<text class="name" x="0" y="{y - 14 if above else y + 5}">{escape(name)}</text>',
+            f'<line class="bar {kind}" x1="{frame.px(low):.1f}" x2="{frame.px(top):.1f}" '
             f'y1="{y}" y2="{y}"/>',
-            f'<circle class="dot {kind}" cx="{frame.px(rate):.1f}" cy="{y}" r="7"/>',
+            f'<circle class="dot {kind}" cx="{frame.px(100 * (told.rate or 0.0)):.1f}" cy="{y}" '
+            'r="6"/>',
             f'<text class="value" x="{frame.width}" y="{y + 5}" text-anchor="end">'
-            f"{summary.success}/{summary.episodes}</text>",
+            f"{told.success}/{told.episodes}</text>",
         ]
-    return svg(frame.width, frame.height, parts, "Success of each pilot with its 95 % interval")
+    return svg(frame.width, high, parts, "Success of each with its 95 % interval")
 
 
 def curve(points: Sequence[Point]) -> str:
@@ -149,22 +150,25 @@ def timeline(named: Mapping[str, Sequence[float]], most: float) -> str:
     return svg(frame.width, frame.height, parts, "At which tick it went wrong")
 
 
-def yaw_chart(rows: Sequence[Row], bins: int = 8) -> str:
+def yaw_chart(rows: Sequence[Row], symmetry: int = 1, bins: int = 8) -> str:
     """Success over the object's first yaw: a bar with its 95 % interval for each sector.
 
-    Yaw is folded to (-90°, 90°]: a brick turned by half a turn is the same brick.
+    symmetry: in how many turns of a whole one the object looks the same (2 a brick, 4 a cube; 0
+    where its yaw does not show, and there is no drawing), by which yaw is folded.
     """
-    yaws = [(fold_deg(r.spawn[2]), r) for r in rows if r.spawn is not None]
+    yaws = [(fold_deg(r.spawn[2], symmetry), r) for r in rows if r.spawn is not None and symmetry]
     if not yaws:
         return ""
-    frame = Frame(460, 250, (-90, 90), (0, 100))
+    half = 180 / symmetry
+    frame = Frame(460, 250, (-half, half), (0, 100))
+    marks = [-half, -half / 2, 0, half / 2, half] if half % 2 == 0 else [-half, 0, half]
     parts = [
         _grid_y(frame, [0, 50, 100], ["0 %", "50 %", "100 %"]),
-        _grid_x(frame, [-90, -45, 0, 45, 90], "°", lines=False),
+        _grid_x(frame, marks, "°", lines=False),
     ]
-    width = 180 / bins
+    width = 2 * half / bins
     for i in range(bins):
-        low = -90 + i * width
+        low = -half + i * width
         inside = [r for yaw, r in yaws if low < yaw <= low + width]
         if inside:
             parts.append(_yaw_bar(frame, low, width, sum(r.success for r in inside), len(inside)))
@@ -185,10 +189,20 @@ def _yaw_bar(frame: Frame, low: float, width: float, k: int, n: int) -> str:
     )
 
 
-def fold_deg(yaw_rad: float) -> float:
-    """The angle in (-90, 90] that a brick of this yaw shows."""
-    folded = math.degrees(yaw_rad) % 180
-    return folded - 180 if folded > 90 else folded
+def fold_deg(yaw_rad: float, symmetry: int) -> float:
+    """The smallest angle that looks the same as this yaw: a brick's in (-90, 90], as its 2 tell."""
+    period = 360 / symmetry
+    folded = math.degrees(yaw_rad) % period
+    return folded - period if folded > period / 2 else folded
+
+
+def same_again(symmetry: int, thing: str) -> str:
+    """What turn of it nobody can tell, in a sentence; empty where every turn shows."""
+    if symmetry == 0:
+        return f"However it is turned, the {thing} looks the same."
+    turns = {1: "", 2: "Half a turn", 3: "A third of a turn", 4: "A quarter of a turn"}
+    told = turns.get(symmetry, f"A turn by {360 / symmetry:.0f}°")
+    return f"{told} shows the same {thing}." if told else ""
 
 
 def _running_mean(values: np.ndarray) -> np.ndarray:

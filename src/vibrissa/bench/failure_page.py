@@ -237,6 +237,7 @@ def _map(failing: Failing) -> Section:
         failing.ground.area,
         demonstrations=demonstrations,
         wanted=wanted,
+        symmetry=failing.ground.symmetry,
     )
     intro = (
         "From above, behind the robot: each mark is the object of one episode where it began"

@@ -15,6 +15,9 @@ from vibrissa.bench.charts import Frame, Landmark, Point, Square, round_steps, s
 from vibrissa.bench.outcomes import Row, Spawn
 
 SIDE = 392.0  # of the map, in user units
+# A mark for each symmetry: its width, its height and the radius of its corners, in user units.
+MARKS = {0: (15, 15, 7.5), 1: (10, 20, 2), 2: (10, 20, 2)}
+EVEN = (14, 14, 2)  # for the others
 OVERVIEW = (150.0, 474.0, 200.0, 132.0)  # left, top, most width, most height
 
 
@@ -25,13 +28,14 @@ def spawn_map(
     *,
     demonstrations: Sequence[Spawn] = (),
     wanted: Sequence[Square] = (),
+    symmetry: int = 2,
 ) -> str:
     """Where each object began, coloured by class: the spawn area from above, the robot's +x up.
 
     demonstrations: where theirs began, as hollow marks. wanted: circles (x, y, radius), numbered
     from 1. A small overview below shows the area on the table, with the robot and `landmarks`,
     squares and rectangles of the scene by name. Without an `area` it is the smallest square that
-    holds everything.
+    holds everything. symmetry: of the object, by which its marks are long, square or round.
     """
     placed = [r for r in rows if r.spawn is not None]
     if not placed:
@@ -49,7 +53,7 @@ def spawn_map(
         f'<rect class="area" x="{frame.left}" y="{frame.top}" width="{SIDE}" height="{SIDE}" '
         'rx="8"/>',
         _ticks_cm(frame, x0, y0, half),
-        *(_mark("demo", at, frame, "a demonstration") for at in demonstrations),
+        *(_mark("demo", at, frame, "a demonstration", symmetry) for at in demonstrations),
     ]
     for row in sorted(placed, key=lambda r: not r.success):  # failures last: on top
         assert row.spawn is not None
@@ -57,21 +61,23 @@ def spawn_map(
             f"seed {row.seed}: {row.failure_class}, {row.ticks} ticks, "
             f"({row.spawn[0]:.3f}, {row.spawn[1]:.3f}) m, {math.degrees(row.spawn[2]):.0f}°"
         )
-        parts.append(_mark(f"brick k-{row.failure_class}", row.spawn, frame, told))
+        parts.append(_mark(f"brick k-{row.failure_class}", row.spawn, frame, told, symmetry))
     parts += [_circle(i, at, frame) for i, at in enumerate(wanted, start=1)]
     parts.append(_overview((x0, y0, half), landmarks))
     height = OVERVIEW[1] + OVERVIEW[3]
     return svg(frame.width, height, parts, "Outcome over the place where the object began")
 
 
-def _mark(kind: str, at: Spawn, frame: Frame, told: str) -> str:
-    """A mark in the shape of a brick, drawn smaller than the brick so that neighbours show."""
+def _mark(kind: str, at: Spawn, frame: Frame, told: str, symmetry: int) -> str:
+    """A mark in the object's shape, drawn smaller than it is so that neighbours show."""
     x, y, yaw = at
-    # The brick's long side lies along its own x, and the robot's x points up in the picture.
+    wide, high, corner = MARKS.get(symmetry, EVEN)
+    # A brick's long side lies along its own x, and the robot's x points up in the picture.
     return (
         f'<g transform="translate({frame.px(y):.1f} {frame.py(x):.1f}) '
         f'rotate({-math.degrees(yaw):.1f})"><title>{escape(told)}</title>'
-        f'<rect class="{escape(kind)}" x="-5" y="-10" width="10" height="20" rx="2"/></g>'
+        f'<rect class="{escape(kind)}" x="{-wide / 2:g}" y="{-high / 2:g}" width="{wide}" '
+        f'height="{high}" rx="{corner:g}"/></g>'
     )
 
 

@@ -79,6 +79,8 @@ def compose(
         no_clips=no_films,
         landmarks=judged.place.landmarks(),
         area=judged.place.area(),
+        thing=judged.place.scene.object.name,
+        symmetry=judged.place.scene.object.symmetry,
         settings=settings,
         machine=machine(),
         versions=versions(),

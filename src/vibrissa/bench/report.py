@@ -47,7 +47,8 @@ class Report:
     `maps.spawn_map`. sees: one sentence on what the policy is shown, privileged channels by
     name. unseen: whether no demonstration can have come from these seeds. note: what the
     headline's rate speaks of, where it is not of held-out scenes. again: the command that plays
-    one episode again, with {seed} in it. cautions: what was odd before the first episode.
+    one episode again, with {seed} in it. cautions: what was odd before the first episode. thing,
+    symmetry: what is moved, and in how many turns of a whole one it looks the same (0: in all).
     """
 
     title: str
@@ -71,6 +72,8 @@ class Report:
     note: str = ""
     again: str = ""
     cautions: Sequence[str] = ()
+    thing: str = "object"
+    symmetry: int = 1
 
 
 def to_dict(report: Report) -> dict[str, Any]:
@@ -120,8 +123,9 @@ def to_page(report: Report) -> Page:
     summary = summarise(report.rows)
     everyone = {"policy": summary} | {n: summarise(r) for n, r in report.beside.items()}
     classes = count_classes(report.rows)
-    yaw = charts.yaw_chart(report.rows)
-    drawn = spawn_map(report.rows, report.landmarks, report.area)
+    yaw = charts.yaw_chart(report.rows, report.symmetry)
+    again = charts.same_again(report.symmetry, report.thing)
+    drawn = spawn_map(report.rows, report.landmarks, report.area, symmetry=report.symmetry)
     sections = [
         Section("", _warnings(report, everyone), anchor="warnings"),
         _success(report, summary, everyone),
@@ -141,8 +145,7 @@ def to_page(report: Report) -> Page:
         Section(
             "At which angle",
             [Drawing(yaw)],
-            "Success by the object's first yaw, with 95 % intervals. Half a turn shows the same "
-            "brick."
+            f"Success by the first yaw of the {report.thing}, with 95 % intervals. {again}".strip()
             if yaw
             else "",
             anchor="yaw",
@@ -205,14 +208,21 @@ def _warnings(report: Report, everyone: Mapping[str, Summary]) -> list[Note]:
                 f"{rate_text(sum(r.success for r in sound), len(sound))}. The first (seed "
                 f"{broken[0].seed}): {broken[0].detail}"
             )
-    zero, expert = everyone.get("zero"), everyone.get("expert")
-    if zero is not None and zero.success:
-        text = f"It never moves and is given {zero.text}: the judge is broken."
-        told.append(f"The zero pilot succeeds. {text}")
-    if expert is not None and expert.episodes and (expert.rate or 0.0) < FEW_OF_EXPERT:
-        text = f"{expert.text}. Mend the scene or the expert before blaming the policy."
-        told.append(f"The expert fails here. {text}")
-    return [Note(text, "warning") for text in told]
+    return [Note(text, "warning") for text in (*told, *wrong_beside(everyone))]
+
+
+def wrong_beside(beside: Mapping[str, Summary]) -> list[str]:
+    """What expert and zero pilot say against the scene or its judge; names may begin otherwise."""
+    told = []
+    for name, one in beside.items():
+        where = "" if name in ("expert", "zero") else f" ({name})"
+        if name.endswith("zero") and one.success:
+            text = f"It never moves and is given {one.text}: the judge is broken."
+            told.append(f"The zero pilot succeeds{where}. {text}")
+        if name.endswith("expert") and one.episodes and (one.rate or 0.0) < FEW_OF_EXPERT:
+            text = f"{one.text}. Mend the scene or the expert before blaming the policy."
+            told.append(f"The expert fails here{where}. {text}")
+    return told
 
 
 def _limits(report: Report, summary: Summary) -> list[Note]:
@@ -275,8 +285,10 @@ def _rates(report: Report) -> Section:
     area = report.area
     if area is None or len(report.rows) < ENOUGH:
         return Section("", [])
-    drawn = [Drawing(heat.rate_map(report.rows, area)), Drawing(heat.yaw_maps(report.rows, area))]
-    told = "Solved of tried in each square of the spawn area; below, for four sectors of the yaw."
+    turned = heat.yaw_maps(report.rows, area, report.symmetry)
+    drawn = [Drawing(heat.rate_map(report.rows, area)), Drawing(turned)]
+    told = "Solved of tried in each square of the spawn area"
+    told += "; below, for four sectors of the yaw." if turned else "."
     return Section("Rates over the table", drawn, told, anchor="rates")
 
 

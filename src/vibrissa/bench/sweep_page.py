@@ -9,11 +9,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from vibrissa.bench import charts, heat
-from vibrissa.bench.compare_words import points, signed
+from vibrissa.bench.compare_words import p_text, points, signed
 from vibrissa.bench.outcomes import Summary
 from vibrissa.bench.page import machine, versions
 from vibrissa.bench.pages import Drawing, Note, Page, Section, Table
 from vibrissa.bench.picking import Picked
+from vibrissa.bench.report import wrong_beside
 from vibrissa.bench.sweeps import Judged, Versus
 
 COLUMNS = (
@@ -48,11 +49,16 @@ def page(
     settings: Mapping[str, Any],
     notes: Sequence[str] = (),
     maps: bool = False,
+    cautions: Sequence[str] = (),
 ) -> Page:
-    """The cells below each other, their verdicts, how they were played; with `maps` where."""
+    """The cells below each other, their verdicts, how they were played; with `maps` where.
+
+    cautions: what must be put right before any of it means anything.
+    """
     main = next((j.cell.name for j in judged if j.versus is None), "")
-    drawn = heat.ladder({**{j.cell.name: j.told for j in judged}, **beside}, main=main)
+    drawn = charts.forest({**{j.cell.name: j.told for j in judged}, **beside}, main=main)
     sections = [
+        Section("", [Note(line, "warning") for line in cautions]),
         Section("Success", [Drawing(drawn), *(Note(note) for note in notes)]),
         Section("Verdicts", [verdict_table(judged)], intro=sentence),
         Section("How it was played", [playing_table(judged)], intro=_READING),
@@ -80,8 +86,31 @@ _READING = (
 )
 
 
-def picked_page(picked: Picked, settings: Mapping[str, Any]) -> Page:
-    """The chosen checkpoint with its result on new seeds, and the counts it was chosen by."""
+def wrong_with(judged: Sequence[Judged], beside: Mapping[str, Summary]) -> list[str]:
+    """What the pilots beside it say against the scene, and which cells broke down how often."""
+    told = wrong_beside(beside)
+    for j in judged:
+        broken = [row for row in j.rows if row.reason == "fault"]
+        if broken:
+            told.append(
+                f"{j.cell.name}: {len(broken)} of {len(j.rows)} episodes broke down. They count as "
+                "not solved, and say nothing of what the policy can do. The first (seed "
+                f"{broken[0].seed}): {broken[0].detail}"
+            )
+    return told
+
+
+def picked_page(
+    picked: Picked,
+    settings: Mapping[str, Any],
+    *,
+    beside: Mapping[str, Summary] | None = None,
+    cautions: Sequence[str] = (),
+) -> Page:
+    """The chosen checkpoint with its result on new seeds, and the counts it was chosen by.
+
+    beside: expert and zero pilot on the new seeds.
+    """
     on_new = [picked.winner, *([picked.last] if picked.last is not None else [])]
     by_name = {j.cell.name: j.told for j in picked.candidates}
     names = {j.cell.name: j.told for j in on_new}
@@ -90,7 +119,7 @@ def picked_page(picked: Picked, settings: Mapping[str, Any]) -> Page:
         "The result, on seeds that had no part in the choice",
         [
             Note(picked.sentence),
-            Drawing(heat.ladder(names, main=picked.winner.cell.name)),
+            Drawing(charts.forest({**names, **(beside or {})}, main=picked.winner.cell.name)),
             verdict_table([*on_new[1:], on_new[0]]),
             playing_table(on_new),
         ],
@@ -98,7 +127,7 @@ def picked_page(picked: Picked, settings: Mapping[str, Any]) -> Page:
     choosing = Section(
         "The choice",
         [
-            Drawing(heat.ladder(by_name, main=picked.winner.cell.name)),
+            Drawing(charts.forest(by_name, main=picked.winner.cell.name)),
             counts_table(picked.candidates),
         ],
         intro=f"Seeds {picked.pick_seeds[0]} to {picked.pick_seeds[-1]}. The best of several "
@@ -107,7 +136,7 @@ def picked_page(picked: Picked, settings: Mapping[str, Any]) -> Page:
     return Page(
         "checkpoints",
         f"Checkpoint {picked.winner.cell.name}: {told.text} on new seeds",
-        [result, choosing],
+        [Section("", [Note(line, "warning") for line in cautions]), result, choosing],
         sentence=picked.sentence,
         settings=settings,
         machine=machine(),
@@ -139,21 +168,23 @@ def lines(judged: Sequence[Judged], beside: Mapping[str, Summary]) -> list[str]:
         asked = f"{j.asks_per_s:.1f} asks/s" if j.asks_per_s is not None else ""
         verdict = "baseline"
         if j.versus is not None:
-            verdict = f"{points(j.versus.difference)}: {j.versus.verdict}"
-            verdict += f", p {j.versus.p_holm:.2g}"
-        text.append(f"{j.cell.name:<{wide}}  {j.told.text:<22} {verdict:<38} {asked}".rstrip())
+            verdict = f"{_difference(j.versus)}: {j.versus.verdict}, p {p_text(j.versus.p_holm)}"
+        text.append(f"{j.cell.name:<{wide}}  {j.told.text:<22} {verdict:<52} {asked}".rstrip())
     return text + [f"{name:<{wide}}  {told.text}" for name, told in beside.items()]
 
 
 def _versus(versus: Versus | None) -> tuple[str, ...]:
     if versus is None:
         return "", "", "", "baseline", ""
-    low, high = versus.interval
-    difference = f"{points(versus.difference)} ({signed(low)} to {signed(high)})"
     pairs = versus.pairs
     alone = "–" if pairs is None else f"{pairs.only_first} / {pairs.only_second}"
     seen = "–" if versus.seen is None else f"{100 * versus.seen:.0f} points"
-    return difference, alone, f"{versus.p_holm:.2g}", versus.verdict, seen
+    return _difference(versus), alone, p_text(versus.p_holm), versus.verdict, seen
+
+
+def _difference(versus: Versus) -> str:
+    low, high = versus.interval
+    return f"{points(versus.difference)} ({signed(low)} to {signed(high)})"
 
 
 def _playing(j: Judged) -> tuple[str, ...]:
@@ -184,12 +215,16 @@ def _is_paired(judged: Sequence[Judged]) -> bool:
 
 def _where(j: Judged) -> Section:
     """Success over the table, over table and yaw, and over the yaw."""
-    area = j.cell.trial.place.area()
+    area, thing = j.cell.trial.place.area(), j.cell.trial.place.scene.object
+    again = charts.same_again(thing.symmetry, thing.name)
     told = ", ".join(f"{name} {summary.text}" for name, summary in j.beside.items())
     drawings = [
         Drawing(heat.rate_map(j.rows, area), "Solved of tried, by where the object began."),
-        Drawing(heat.yaw_maps(j.rows, area), "The same for four sectors of its yaw."),
-        Drawing(charts.yaw_chart(j.rows)),
+        Drawing(
+            heat.yaw_maps(j.rows, area, thing.symmetry),
+            f"The same for four sectors of its yaw. {again}".strip(),
+        ),
+        Drawing(charts.yaw_chart(j.rows, thing.symmetry)),
     ]
     beside = [Note(f"On the same scenes: {told}.")] if told else []
     parts = [*beside, *(d for d in drawings if d.svg)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json as json_
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from vibrissa.bench.trials import Loader, Trial
     from vibrissa.commands.eval import Config
 
-SWEEP = "sweep.json"
 STRENGTHS = {"light": ("light",), "strong": ("strong",), "both": ("light", "strong")}
 _CHUNKS = ("horizon=", "ensemble=")
 
@@ -31,6 +31,7 @@ class Asked:
     seeds: Sequence[int]
     loader: Loader
     own_horizon: int | None  # of the checkpoint; None of a scripted pilot
+    cautions: Sequence[str] = ()
 
 
 def run(cfg: Config) -> int:
@@ -55,6 +56,32 @@ def _asked(cfg: Config) -> Asked:
     return Asked(cfg, trial, seeds, Loader(trial, policy), own)
 
 
+def _cautious(asked: Asked, cells: Sequence[Cell] = ()) -> Asked:
+    """The same, knowing what is odd before the first episode; it is told.
+
+    cells: settings whose scenes differ, each of which is looked at; without them, the trial.
+    """
+    from vibrissa.bench.first_look import odd_from
+    from vibrissa.commands.eval import HELD_OUT
+
+    if asked.trial.checkpoint is None:
+        return asked
+    looks = [(f"{cell.name}: ", cell.trial) for cell in cells] or [("", asked.trial)]
+    odd = [
+        f"{name}{line}"
+        for name, trial in looks
+        for line in odd_from(asked.loader(trial), asked.seeds)
+    ]
+    if min(asked.seeds) < HELD_OUT:
+        odd.append(
+            f"Demonstrations may have come from these very seeds, which begin below {HELD_OUT}: "
+            "this is no test of what was learnt."
+        )
+    for line in odd:
+        print(f"warning {line}", file=sys.stderr)
+    return replace(asked, cautions=odd)
+
+
 def _sweep(asked: Asked) -> int:
     from vibrissa.bench.sweeps import cells_of, verdicts
 
@@ -62,6 +89,7 @@ def _sweep(asked: Asked) -> int:
     if asked.own_horizon is None and any(axis.startswith(_CHUNKS) for axis in cfg.sweep):
         raise UsageError("a scripted pilot has no chunks: sweep its offset, min or clip.")
     cells = cells_of(asked.trial, cfg.sweep, own_horizon=asked.own_horizon)
+    asked = _cautious(asked)
     rows, beside = _judge(asked, cells, "sweep")
     judged = verdicts(cells, rows)
     apart = [j for j in judged if j.versus is not None and j.versus.verdict != "not separated"]
@@ -74,6 +102,7 @@ def _panel(asked: Asked) -> int:
     from vibrissa.bench.sweeps import verdicts
 
     cells, left_out = panel_cells(asked.trial, STRENGTHS[asked.cfg.panel])
+    asked = _cautious(asked)
     rows, beside = _judge(asked, cells, "panel")
     judged = worst_first(verdicts(cells, rows))
     hurt = [j for j in judged if j.versus is not None and j.versus.verdict == "worse"]
@@ -86,53 +115,84 @@ def _panel(asked: Asked) -> int:
 
 
 def _sites(asked: Asked) -> int:
+    from vibrissa.bench.judge import BESIDE
     from vibrissa.bench.outcomes import summarise
     from vibrissa.bench.sites import beside as standing_beside
     from vibrissa.bench.sites import site_cells
     from vibrissa.bench.sweeps import verdicts
 
     cells = site_cells(asked.trial, asked.cfg.sites)
-    experts = [] if _stands_alone(asked) else [standing_beside(cell, "expert") for cell in cells]
-    rows, _ = _judge(asked, [*cells, *experts], "sites", beside=False)
+    asked = _cautious(asked, cells)
+    others = () if _stands_alone(asked) else BESIDE
+    more = [standing_beside(cell, name) for cell in cells for name in others]
+    rows, _ = _judge(asked, [*cells, *more], "sites", beside=False)
     judged = verdicts(cells, rows[: len(cells)], paired=False)
-    for i, more in enumerate(rows[len(cells) :]):
-        judged[i] = replace(judged[i], beside={"expert": summarise(more)})
+    told = iter(map(summarise, rows[len(cells) :]))
+    judged = [replace(one, beside={name: next(told) for name in others}) for one in judged]
     beside = {
         f"{j.cell.name}, {name}": summary for j in judged for name, summary in j.beside.items()
     }
-    told = [f"{j.told.text} at {j.cell.name}" for j in judged]
+    rates = [f"{j.told.text} at {j.cell.name}" for j in judged]
     return _tell(
-        asked, judged, "sites", ", ".join(told), _sentence(asked, cells[0].name), beside, maps=True
+        asked, judged, "sites", ", ".join(rates), _sentence(asked, cells[0].name), beside, maps=True
     )
 
 
 def _pick(asked: Asked) -> int:
     from vibrissa.bench.picking import Picked, candidates, choose, require_apart
-    from vibrissa.bench.sweep_page import lines, picked_page
+    from vibrissa.bench.sweep_page import lines, picked_page, wrong_with
     from vibrissa.bench.sweeps import verdicts
-    from vibrissa.learn.run import PRETRAINED, RunFolder
+    from vibrissa.learn.run import PRETRAINED, checkpoints_of
 
     cfg = asked.cfg
     assert cfg.checkpoint is not None
     first = range(cfg.pick_seeds, cfg.pick_seeds + len(asked.seeds))
     require_apart(first, asked.seeds)
-    cells = candidates(asked.trial, RunFolder.open(cfg.checkpoint).checkpoints(), PRETRAINED)
+    asked = _cautious(asked)
+    every = candidates(asked.trial, checkpoints_of(cfg.checkpoint), PRETRAINED)
+    cells, left_out = _readable(asked, every)
     rows, _ = _judge(asked, cells, "choosing", seeds=first, beside=False)
     winner = choose(cells, rows)
     final = [winner] if winner is cells[-1] else [cells[-1], winner]
-    again, _ = _judge(asked, final, "reporting", beside=False)
+    again, beside = _judge(asked, final, "reporting")
     judged = verdicts(final, again)
     last = judged[0] if len(judged) > 1 else None
     chosen = verdicts(cells, rows)
     picked = Picked(chosen, first, asked.seeds, judged[-1], last)
+    odd = [*left_out, *asked.cautions, *wrong_with(chosen, {}), *wrong_with(judged, beside)]
+    told = {
+        **picked.to_dict(),
+        "beside": {name: one.to_dict() for name, one in beside.items()},
+        "cautions": odd,
+    }
     if cfg.json:
-        print(json_.dumps(picked.to_dict(), indent=2))
+        print(json_.dumps(told, indent=2))
     else:
         counts = ", ".join(f"{j.cell.name} {j.told.success}/{j.told.episodes}" for j in chosen)
         print(f"chosen by  {counts} (seeds {first[0]} to {first[-1]})")
-        print("\n".join([*lines(judged, {}), picked.sentence]))
-    _write(asked, picked_page(picked, _settings(cfg)), picked.to_dict())
-    return exit_code([row for rows in again for row in rows])
+        print("\n".join([*lines(judged, beside), picked.sentence]))
+    _write(asked, picked_page(picked, _settings(cfg), beside=beside, cautions=odd), told)
+    broke = exit_code([row for part in (*rows, *again) for row in part], _gifts(beside))
+    return max(broke, int(bool(left_out)))
+
+
+def _readable(asked: Asked, cells: Sequence[Cell]) -> tuple[list[Cell], list[str]]:
+    """The checkpoints that can be judged, and a line, which is told, for each that cannot be read.
+
+    Raises CheckpointError where no two are left to choose from.
+    """
+    kept, told = [], []
+    for cell in cells:
+        try:
+            asked.loader(cell.trial)
+            kept.append(cell)
+        except CheckpointError as error:
+            told.append(f"checkpoint {cell.name} is left out: {error}")
+    if len(kept) < 2:
+        raise CheckpointError(f"fewer than two checkpoints can be read: {told[0]}")
+    for line in told:
+        print(f"warning {line}", file=sys.stderr)
+    return kept, told
 
 
 def _judge(
@@ -178,9 +238,10 @@ def _tell(
     notes: Sequence[str] = (),
     maps: bool = False,
 ) -> int:
-    from vibrissa.bench.sweep_page import lines, page
+    from vibrissa.bench.sweep_page import lines, page, wrong_with
 
     cfg = asked.cfg
+    odd = [*asked.cautions, *wrong_with(judged, beside)]
     told = {
         "what": what,
         "task": asked.trial.place.task,
@@ -191,6 +252,7 @@ def _tell(
         "cells": [j.to_dict() for j in judged],
         "beside": {name: summary.to_dict() for name, summary in beside.items()},
         "notes": list(notes),
+        "cautions": odd,
     }
     if cfg.json:
         print(json_.dumps(told, indent=2))
@@ -205,9 +267,15 @@ def _tell(
         settings=_settings(cfg),
         notes=notes,
         maps=maps,
+        cautions=odd,
     )
     _write(asked, made, told)
-    return exit_code([row for j in judged for row in j.rows])
+    return exit_code([row for j in judged for row in j.rows], _gifts(beside))
+
+
+def _gifts(beside: Mapping[str, Summary]) -> int:
+    """How often the zero pilot succeeded, wherever it stood beside."""
+    return sum(one.success for name, one in beside.items() if name.endswith("zero"))
 
 
 def _write(asked: Asked, page: Page, told: Mapping[str, Any]) -> None:
@@ -224,7 +292,7 @@ def _write(asked: Asked, page: Page, told: Mapping[str, Any]) -> None:
 def _begin(asked: Asked) -> None:
     """Take --out, or see that it holds this very sweep."""
     from vibrissa.bench.page import versions
-    from vibrissa.bench.trials import require_same
+    from vibrissa.bench.trials import SWEEP, require_same
 
     cfg = asked.cfg
     if cfg.out is None:
@@ -242,10 +310,10 @@ def _begin(asked: Asked) -> None:
 
 def _require_checkpoints(cfg: Config) -> None:
     """Raise where the run has no two checkpoints to choose from."""
-    from vibrissa.learn.run import RunFolder
+    from vibrissa.learn.run import checkpoints_of
 
     assert cfg.checkpoint is not None
-    found = RunFolder.open(cfg.checkpoint).checkpoints()
+    found = checkpoints_of(cfg.checkpoint)
     if not found:
         raise CheckpointError(f"the run {cfg.checkpoint} has no checkpoint yet.")
     if len(found) == 1:

@@ -72,8 +72,17 @@ def tell(
             print(f"{what:<8}{folder}")
 
 
-def exit_code(rows: Sequence[Row]) -> int:
-    """1 where any episode broke down, which is told: what broke is no failure of the policy."""
+def exit_code(rows: Sequence[Row], gifts: int = 0) -> int:
+    """1 where any episode broke down, which is told: what broke is no failure of the policy.
+
+    gifts: how often the zero pilot succeeded; unless never, no rate of this judge counts.
+    """
+    if gifts:
+        print(
+            f"vibrissa: the zero pilot, which never moves, succeeded {gifts} times: the judge of "
+            "this task is broken, and no rate of it counts.",
+            file=sys.stderr,
+        )
     broken = [row for row in rows if row.reason == "fault"]
     if broken:
         print(
@@ -81,7 +90,7 @@ def exit_code(rows: Sequence[Row]) -> int:
             f"The first (seed {broken[0].seed}): {broken[0].detail}",
             file=sys.stderr,
         )
-    return int(bool(broken))
+    return int(bool(broken or gifts))
 
 
 def _grip(told: Summary) -> list[str]:

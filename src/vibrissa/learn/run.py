@@ -119,6 +119,17 @@ class RunFolder:
         fresh.replace(pointer)
 
 
+def checkpoints_of(path: Path) -> list[Path]:
+    """The checkpoints of a run that hold a model, also of stock LeRobot's, oldest first.
+
+    Raises UsageError for what is no run.
+    """
+    if not (path / MANIFEST).is_file() and not (path / CHECKPOINTS).is_dir():
+        raise UsageError(f"{path} is no run folder: it has neither {MANIFEST} nor {CHECKPOINTS}/.")
+    found = RunFolder(path).checkpoints()
+    return [one for one in found if (one / PRETRAINED / "config.json").is_file()]
+
+
 def pretrained_folder(path: Path) -> Path:
     """The pretrained_model folder behind a run, a checkpoint or such a folder itself.
 
@@ -132,6 +143,8 @@ def pretrained_folder(path: Path) -> Path:
         path = last
     elif (path / CHECKPOINTS / LAST).is_dir():  # a run of stock lerobot-train
         path = path / CHECKPOINTS / LAST
+    elif (path / CHECKPOINTS).is_dir() and checkpoints_of(path):  # its link was not copied along
+        path = checkpoints_of(path)[-1]
     if (path / PRETRAINED).is_dir():
         path = path / PRETRAINED
     if not (path / "config.json").is_file():
