@@ -154,3 +154,41 @@ def test_one_policy_s_folder_has_nothing_to_reveal(
     assert cli.main(["deploy", str(run), *words, "--out", str(tmp_path / "out")]) == 0
     assert cli.main(["label", str(tmp_path / "out"), "--reveal"]) == 1
     assert "nothing is hidden" in capsys.readouterr().err
+
+
+def test_a_recording_names_the_policy_of_every_episode_once_it_is_told(
+    run: Path, tmp_path: Path
+) -> None:
+    out, data = tmp_path / "out", tmp_path / "data"
+    words = [*SIMULATED, "--fast", "--seconds", "0.3", "--order-seed", "3", "--rollouts", "2"]
+    assert cli.main(["deploy", *both(run), *words, "--out", str(out), "--record", str(data)]) == 0
+    lines = (data / "meta/vibrissa/episodes.jsonl").read_text().splitlines()
+    notes = [json.loads(line) for line in lines]
+    drivers = [row.pilot for row in read_rows(out / "outcomes.jsonl")]
+    assert sorted(drivers) == ["A", "A", "B", "B"]
+    assert [note["rollout"] for note in notes] == [1, 2, 3, 4]
+    assert [note["driver"] for note in notes] == drivers
+    steps = {"A": "000010", "B": "000020"}
+    assert [Path(n["policy"]).parent.name for n in notes] == [steps[name] for name in drivers]
+    (session,) = json.loads((data / "meta/vibrissa/recording.json").read_text())["sessions"]
+    assert (session["checkpoint"], session["against"]) == (both(run)[0], both(run)[2])
+
+
+def test_while_it_is_blind_a_recording_tells_nothing(
+    run: Path, rig: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of two rollouts one was judged; the other keeps it blind."""
+    out, data = tmp_path / "out", tmp_path / "data"
+    pressed(monkeypatch, [None, None, "s"])
+    words = ["--config", str(rig), "--device", "cpu", "--rollouts", "1", "--reset-seconds", "0"]
+    words += ["--seconds", "0.2", "--out", str(out), "--record", str(data)]
+    assert cli.main(["deploy", *both(run), *words]) == 0
+    file = data / "meta/vibrissa/episodes.jsonl"
+    blind = file.read_text()
+    assert '"rollout": 1' in blind
+    assert "driver" not in blind
+    assert "policy" not in blind
+    assert cli.main(["label", str(out), "--reveal"]) == 0
+    notes = [json.loads(line) for line in file.read_text().splitlines()]
+    rows = read_rows(out / "outcomes.jsonl")
+    assert [note["driver"] for note in notes] == [row.pilot for row in rows]

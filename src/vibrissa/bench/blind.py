@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from vibrissa.bench.logbook import (
     DEPLOYMENT,
@@ -88,7 +89,8 @@ def standing(rows: Sequence[Row]) -> Standing:
 def reveal(folder: Path) -> Standing:
     """Name who drove in every row, leave `A/` and `B/` for vibrissa compare, and a report.
 
-    May be called again; a kill in between is mended by that. Raises UsageError.
+    May be called again; a kill in between is mended by that. Datasets that were recorded of it
+    are told by `name_players`. Raises UsageError.
     """
     order, rows = read_order(folder), read_all(folder)
     told, contract = read_told(folder)
@@ -106,6 +108,30 @@ def names_in(folder: Path) -> tuple[str, str]:
     """Which checkpoints A and B are."""
     told, _ = read_told(folder)
     return str(told["checkpoint"]), str(told["against"])
+
+
+def name_players(folder: Path) -> None:
+    """Note in the datasets recorded of a deployment who played each episode, once it was told.
+
+    May be called again. A dataset that is elsewhere by now, or still being recorded, is left as
+    it is. Raises DatasetError, UsageError.
+    """
+    from vibrissa.data.notes import add_to_notes
+
+    (told, _), order = read_told(folder), read_order(folder)
+    if not order.revealed:
+        return
+    first, second = names_in(folder)
+    names = {FIRST: first, SECOND: second}
+
+    def player(note: Mapping[str, Any]) -> dict[str, str]:
+        if "rollout" not in note:
+            return {}
+        driver = order.driver(int(note["rollout"]) - 1)
+        return {"driver": driver, "policy": names[driver]}
+
+    for dataset in told.get("datasets") or ():
+        add_to_notes(Path(dataset), player)
 
 
 def _tells(row: Row) -> bool:

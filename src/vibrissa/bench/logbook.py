@@ -24,7 +24,7 @@ from vibrissa.bench.page import machine, sees, versions
 from vibrissa.bench.report import Clip, Report, write
 from vibrissa.bench.verdicts import UNLABELLED, class_named, reason_of
 from vibrissa.core.contract import Contract
-from vibrissa.core.errors import UsageError
+from vibrissa.core.errors import UsageError, VibrissaError
 
 DEPLOYMENT, OUTCOMES, RECORDINGS = "deployment.json", "outcomes.jsonl", "recordings"
 UNCOUNTED = (UNLABELLED, "ABORTED")  # nobody said what they came to
@@ -42,6 +42,7 @@ class Logbook:
         self._told, self._contract = json.loads(json.dumps(dict(told))), contract
         self._began_s = time.monotonic()
         self._cautions: list[str] = []
+        self._datasets: list[str] = []
         self._take_folder()
         self._file = RowFile(folder / OUTCOMES)
 
@@ -71,6 +72,11 @@ class Logbook:
         self._cautions = list(lines)
         self._write_told()
 
+    def recording(self, dataset: Path) -> None:
+        """Keep where its rollouts are recorded, so that it can be noted there who played them."""
+        self._datasets.append(str(dataset.resolve()))
+        self._write_told()
+
     def write_report(self) -> None:
         told = {**self._told, "cautions": self._cautions}
         write_report(self.folder, told, self._file.rows, self._contract, self.wall_s)
@@ -86,6 +92,7 @@ class Logbook:
         file = self.folder / DEPLOYMENT
         if file.is_file():
             before, _ = read_told(self.folder)
+            self._datasets = list(before.get("datasets") or ())
             differ = [k for k in self._told if before.get(k) != self._told[k]]
             if differ:
                 words = "; ".join(f"{k} {before.get(k)}, now {self._told[k]}" for k in differ)
@@ -100,7 +107,8 @@ class Logbook:
 
     def _write_told(self) -> None:
         file = self.folder / DEPLOYMENT
-        told = {**self._told, "cautions": self._cautions, "contract": self._contract.to_dict()}
+        told = {**self._told, "cautions": self._cautions, "datasets": self._datasets}
+        told["contract"] = self._contract.to_dict()
         part = file.with_suffix(".part")
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -216,8 +224,20 @@ def write_report(
         command=shlex.join(["vibrissa", *sys.argv[1:]]),
         note=_note(kept, left),
         cautions=list(told.get("cautions") or ()),
+        **_thing(told),
     )
     write(report, folder)
+
+
+def _thing(told: Mapping[str, Any]) -> dict[str, Any]:
+    """What is moved and its symmetry, where a task that is known by its name says so."""
+    from vibrissa.sim.tasks import task_named
+
+    try:
+        thing = task_named(str(told.get("task"))).scene.object
+    except VibrissaError:
+        return {}
+    return {"thing": thing.name, "symmetry": thing.symmetry}
 
 
 def _note(kept: Sequence[Row], left: int) -> str:

@@ -102,10 +102,11 @@ def defaults(args: Sequence[str]) -> Config | None:
 
 
 def run(cfg: Config) -> int:
+    from vibrissa.bench.blind import name_players
     from vibrissa.bench.deployment import deploy
     from vibrissa.bench.first_look import require_fit
     from vibrissa.commands import deploy_stage as on
-    from vibrissa.commands.deploy_turns import load_policies, make_turns, tell
+    from vibrissa.commands.deploy_turns import load_policies, make_turns, noting, tell
     from vibrissa.control.keys import open_keys
 
     _check(cfg)
@@ -125,8 +126,12 @@ def run(cfg: Config) -> int:
         keys = opened.enter_context(open_keys(tell=say))
         stages = on.make_stages(cfg, policies, desk, keys, looks, watching, say)
         turns = make_turns(cfg, desk, stages, order, say)
+        if watching.recorder is not None:
+            turns = noting(cfg, turns, order, book, watching.recorder)
         ending = deploy(stages[0], book, cfg.rollouts * len(stages), turns=turns, say=say)
         tell(cfg, book, looks, stages[0], watching)  # before the arm is left, which may fail
+    if order is not None:
+        name_players(book.folder)  # when the recorder is done with its notes
     return _end(ending, watching)
 
 

@@ -181,6 +181,8 @@ def make_watching(cfg: Config, desk: Desk, book: Logbook, opened: ExitStack, say
 
         patience_s = 60.0 if cfg.fast else 0.0
         session = {"checkpoint": str(cfg.checkpoint), **_noted(desk)}
+        if cfg.against is not None:
+            session["against"] = str(cfg.against)
         recorder = opened.enter_context(
             Recorder(cfg.record, patience_s=patience_s, session=session)
         )

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from vibrissa.bench.order import Order
     from vibrissa.commands.deploy import Config
     from vibrissa.commands.deploy_stage import Desk, Say, Watching
+    from vibrissa.data.recorder import Recorder
     from vibrissa.learn.policy import CheckpointPolicy
 
 ANEW = "place the things anew"
@@ -66,6 +67,29 @@ def make_turns(
     def turn(number: int) -> Turn:
         stage = stages[0] if order.driver(number) == FIRST else stages[1]
         return Turn(stage, first_seed + number // 2, HIDDEN, AGAIN if number % 2 else ANEW)
+
+    return turn
+
+
+def noting(
+    cfg: Config,
+    turns: Callable[[int], Turn],
+    order: Order | None,
+    book: Logbook,
+    recorder: Recorder,
+) -> Callable[[int], Turn]:
+    """The same turns, of each of which the recorder notes which rollout it is, and whose.
+
+    Of two policies whose it was is noted when it is told (`blind.name_players`).
+    """
+    from vibrissa.learn.run import pretrained_folder
+
+    whose = {"policy": str(pretrained_folder(cfg.checkpoint))} if order is None else {}
+    book.recording(recorder.out)
+
+    def turn(number: int) -> Turn:
+        recorder.told = {"rollout": number + 1, **whose}
+        return turns(number)
 
     return turn
 

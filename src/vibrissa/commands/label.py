@@ -35,6 +35,7 @@ class Config:
 
 
 def run(cfg: Config) -> int:
+    from vibrissa.bench.blind import name_players
     from vibrissa.bench.footage import with_films
     from vibrissa.bench.logbook import label, read_all
 
@@ -45,6 +46,8 @@ def run(cfg: Config) -> int:
     elif not cfg.json and not cfg.reveal:
         _ask(cfg, read_all(cfg.folder))
     compared = _compared(cfg)
+    if compared:
+        name_players(cfg.folder)
     rows = read_all(cfg.folder)
     if rows and not cfg.json:
         with_films(cfg.folder)

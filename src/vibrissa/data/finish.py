@@ -72,6 +72,7 @@ def store(
         **end,
         "sampled": head["sampled"],
         **timing_of(rows, contract.rate_hz),
+        **head.get("told", {}),
         "take": head["take"],
         "session": _session(writer, head["session"]),
     }

@@ -49,7 +49,8 @@ class Recorder:
     One recorder follows one arm, episode after episode. Use it as a context manager, or call
     `close`. `patience_s` is how long a tick may wait for a video encoder that is behind: a
     simulated arm's clock stands still meanwhile; give 0 for a real one, which then fails loudly.
-    `session` is what is noted of the recording (operator, light, …), plain values.
+    `session` is what is noted of the recording (operator, light, …), plain values; `told`, which
+    may be changed between two episodes, what is noted of each of them from then on.
 
     With `extend` the recording goes on in a dataset of ours, if there is one: what a kill left of
     finished episodes is stored first, and an arm with another contract is refused at its first
@@ -76,6 +77,7 @@ class Recorder:
         self._keep, self._patience_s = keep, patience_s
         began = datetime.now(UTC).isoformat(timespec="seconds")
         self._session = {"id": uuid.uuid4().hex, "began": began, **(session or {})}
+        self.told: Mapping[str, Any] = {}
         self._disk = disk or Disk()
         self._start: Start | None = None
         self._take: Take | None = None
@@ -134,7 +136,7 @@ class Recorder:
         self._take = Take(
             self.out / JOURNAL / f"{self._takes:06d}",
             start,
-            {"take": uuid.uuid4().hex, "session": self._session},
+            {"take": uuid.uuid4().hex, "session": self._session, "told": dict(self.told)},
             whole_fps(start.contract),
             self._patience_s,
             self._disk,
