@@ -10,13 +10,13 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from bench.builds import deadly_setup, marked_by, ramp_setup
+from bench.builds import deadly_setup, marked_by, ramp_setup, zero_setup
 
 from vibrissa.bench import helpers, workers
 from vibrissa.bench.evaluate import Setup
 from vibrissa.bench.helpers import Helper
 from vibrissa.bench.judge import judge
-from vibrissa.bench.workers import affordable, worth
+from vibrissa.bench.workers import affordable, pays_beside, worth
 
 PATIENCE_S = 60.0
 
@@ -95,3 +95,9 @@ def test_a_gpu_has_room_for_so_many_copies(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(workers, "_room", lambda _: 12)
     assert affordable(replace(ramp_setup(), policy=Big())) == 3  # type: ignore[arg-type]
     assert affordable(ramp_setup()) == 12
+
+
+def test_inference_goes_beside_the_physics_where_a_processor_is_free() -> None:
+    seeing = replace(ramp_setup(), rows=2)  # its arm has a camera
+    assert [pays_beside(seeing, count, 2) for count in (1, 2)] == [True, False]
+    assert not pays_beside(zero_setup(), 1, 2)

@@ -152,7 +152,7 @@ def test_speed_and_range_of_the_actions_are_told(
 def test_of_a_judgement_that_lost_a_worker_the_rows_so_far_are_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def two(setup: Setup, seeds: Sequence[int], *_: object) -> Rows:
+    def two(setup: Setup, seeds: Sequence[int], **_: object) -> Rows:
         yield from evaluate(setup, seeds[:2])
         raise WorkerLost("a worker process was killed by SIGKILL. Take fewer: --workers 1.")
 

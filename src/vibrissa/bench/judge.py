@@ -11,7 +11,14 @@ from vibrissa.bench.evaluate import Rows, Setup, Watch, evaluate
 from vibrissa.bench.helpers import WorkerLost, watching
 from vibrissa.bench.outcomes import Row
 from vibrissa.bench.setups import Place, scripted
-from vibrissa.bench.workers import affordable, can_travel, evaluate_in_workers, itself, worth
+from vibrissa.bench.workers import (
+    affordable,
+    can_travel,
+    evaluate_in_workers,
+    itself,
+    pays_beside,
+    worth,
+)
 from vibrissa.control.clock import settle_memory
 from vibrissa.core.errors import UsageError
 from vibrissa.show.progress import progress
@@ -53,10 +60,11 @@ def judge(
     todo = [seed for seed in seeds if seed not in rows]
     told = progress(f"judging {setup.name}", len(seeds), "episodes", quiet=quiet)
     setup = replace(setup, slots=slots) if slots else setup
+    rows_of = partial(_rows, setup, watches=watches, workers=workers, fleet=fleet, widens=not slots)
     if len(todo) >= SETTLED_FROM:
         settle_memory()
     try:
-        with told as tell, closing(_rows(setup, todo, watches, workers, fleet)) as fresh:
+        with told as tell, closing(rows_of(todo)) as fresh:
             tell(len(seeds) - len(todo), "")
             for row in fresh:
                 keep(row)
@@ -84,15 +92,27 @@ def judge_beside(
 
 
 def _rows(
-    setup: Setup, seeds: Sequence[int], watches: Sequence[Watch], workers: int, fleet: str = ""
+    setup: Setup,
+    seeds: Sequence[int],
+    *,
+    watches: Sequence[Watch],
+    workers: int,
+    fleet: str,
+    widens: bool,
 ) -> Rows:
-    """By a fleet, or by as many processes as were asked for, or as pay."""
+    """By a fleet, or by as many processes as were asked for, or as pay.
+
+    widens: more arms may stand in a process than a batch has rows.
+    """
     if fleet:
         from vibrissa.bench.fleet import evaluate_on_fleet
 
         shape = {"slots": setup.slots, "actors": workers, "watches": watches}
         return evaluate_on_fleet(partial(itself, setup), seeds, fleet, **shape)
-    count = min(workers or worth(len(seeds), affordable(setup), setup), len(seeds))
+    room = affordable(setup)
+    count = min(workers or worth(len(seeds), room, setup), len(seeds))
+    if widens and pays_beside(setup, count, room):
+        setup = replace(setup, beside=True, slots=2 * setup.rows)
     if count > 1 and can_travel(setup, watches):
         return evaluate_in_workers(partial(itself, setup), seeds, count, watches)
     if count > 1 and workers:

@@ -57,6 +57,17 @@ def affordable(setup: Setup) -> int:
     return room if copies is None else max(1, min(room, 1 + copies()))
 
 
+def pays_beside(setup: Setup, processes: int, room: int) -> bool:
+    """Whether inference in a thread, beside the physics, saves time: with a processor to spare.
+
+    The passes of a policy without cameras are too short to be worth handing over.
+    """
+    policy = setup.policy
+    if policy is None or not policy.contract.cameras or not setup.rows:
+        return False
+    return processes < room or getattr(policy, "on_gpu", False)
+
+
 def _room(need_bytes: int) -> int:
     """How many processes of so much memory there are cores and memory for; 1 at the least.
 

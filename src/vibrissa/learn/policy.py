@@ -84,6 +84,11 @@ class CheckpointPolicy:
         told = (self._folder, self._device, self.contract, self.slots, self._privileged)
         return _read_again, (*told, self._stamp)
 
+    @property
+    def on_gpu(self) -> bool:
+        """Whether its passes leave the processor free."""
+        return self._device != "cpu"
+
     def room_for_copies(self) -> int:
         """In how many other processes a copy of it has room on its device, as far as that tells.
 
