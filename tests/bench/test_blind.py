@@ -109,6 +109,7 @@ def test_films_are_labelled_blindly_and_then_it_is_told(tmp_path: Path) -> None:
     classes = [row.failure_class for row in read_all(tmp_path)]
     assert classes == ["SUCCESS", "FUMBLED", "UNLABELLED", "NEVER_PICKED_UP"]
     assert asked == 3
+    assert said[1].startswith("rollout 1 (1 of 4 to be labelled): ")
     assert not any("A" in line.split() or "B" in line.split() for line in said)
     assert not over(tmp_path)
     walk(tmp_path, missing(read_all(tmp_path)), ScriptedKeys(["f"]), say=said.append)

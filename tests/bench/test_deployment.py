@@ -152,14 +152,15 @@ def test_what_nobody_labelled_is_not_counted_and_can_be_labelled_later(tmp_path:
     deploy(stage(judged=False), book_in(tmp_path), 3)
     rows = read_rows(tmp_path / "outcomes.jsonl")
     assert told_of(rows) == "nothing judged yet (3 unlabelled)"
-    label(tmp_path, 0, "success")
-    rows = label(tmp_path, 2, "failure")
+    label(tmp_path, 1, "success")
+    rows = label(tmp_path, 3, "failure")
     assert told_of(rows).startswith("1/2 (")
     assert told_of(rows).endswith("and 1 unlabelled, not counted")
     report = json.loads((tmp_path / "report.json").read_text())
     assert (report["success"], report["episodes"]) == (1, 2)
-    with pytest.raises(UsageError, match=r"no rollout 3 in .* There is: 0 to 2"):
-        label(tmp_path, 3, "success")
+    for number in (0, 4, -1):
+        with pytest.raises(UsageError, match=rf"no rollout {number} in .* There is: 1 to 3"):
+            label(tmp_path, number, "success")
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a full disk at hand")

@@ -29,7 +29,7 @@ def test_one_film_of_each_class_is_on_the_page(tmp_path: Path) -> None:
     page = (tmp_path / "report.html").read_text()
     assert page.count("data:video/mp4;base64,") == 3
     assert page.count("data:image/png;base64,") >= 3
-    label(tmp_path, 3, "missed-goal")
+    label(tmp_path, 4, "missed-goal")
     footage.with_films(tmp_path)
     assert (tmp_path / "report.html").read_text().count("data:video/mp4;base64,") == 2
 

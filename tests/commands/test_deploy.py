@@ -101,7 +101,7 @@ def test_films_with_sound_and_a_dataset_come_of_it(
         *["--out", str(tmp_path / "out")],
     )
     films = [Path(film) for film in what["films"]]
-    assert [film.name for film in films] == ["rollout_000.mp4", "rollout_001.mp4"]
+    assert [film.name for film in films] == ["rollout_001.mp4", "rollout_002.mp4"]
     assert len(levels(films[1])) == 12
     assert len(sound(films[1])) > 0
     assert [r.length for r in open_dataset(tmp_path / "set").episodes] == [12, 12]
@@ -287,9 +287,10 @@ def test_rollouts_are_labelled_afterwards(
     words = ["--config", str(rig), "--device", "cpu", "--reset-seconds", "0", "--seconds", "0.3"]
     what = told(capsys, str(run), *words, "--rollouts", "2", "--out", out)
     assert (what["episodes"], what["rollouts"]) == (0, 2)
-    assert cli.main(["label", out, "1", "success"]) == 0
+    # The numbers are those that deploy said: rollout 1 of 2, rollout 2 of 2.
+    assert cli.main(["label", out, "2", "success"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert [line.split()[1] for line in lines[:2]] == ["unlabelled", "success"]
+    assert [line.split()[:2] for line in lines[:2]] == [["1", "unlabelled"], ["2", "success"]]
     assert lines[2].startswith("success 1/1 (")
     assert cli.main(["label", out, "1"]) == 1
     assert "say which rollout and how it went" in capsys.readouterr().err

@@ -110,11 +110,11 @@ def test_reveal_tells_before_it_is_over_and_labels_say_that_it_was_known(
     assert "Who drove is told when all are tried and judged" in said
     assert cli.main(["label", out, "--reveal"]) == 0
     assert "paired  0 pairs" in capsys.readouterr().out
-    assert cli.main(["label", out, "0", "missed-goal"]) == 0
+    assert cli.main(["label", out, "1", "missed-goal"]) == 0
     row = read_rows(Path(out) / "outcomes.jsonl")[0]
     assert (row.failure_class, row.reason) == ("MISSED_GOAL", "failure")
     assert row.detail == "labelled later, knowing who drove; was UNLABELLED"
-    assert cli.main(["label", out, "0", "splendid"]) == 1
+    assert cli.main(["label", out, "1", "splendid"]) == 1
     assert "no verdict 'splendid'. There is: failure, success" in capsys.readouterr().err
 
 

@@ -65,8 +65,8 @@ def over(folder: Path) -> bool:
 
 
 def missing(rows: Sequence[Row]) -> list[int]:
-    """The rollouts that still want a verdict, by number."""
-    return [number for number, row in enumerate(rows) if row.failure_class == UNLABELLED]
+    """The rows, by their index, that still want a verdict."""
+    return [index for index, row in enumerate(rows) if row.failure_class == UNLABELLED]
 
 
 def standing(rows: Sequence[Row]) -> Standing:

@@ -27,8 +27,8 @@ def with_films(folder: Path, wall_s: float = 0.0) -> None:
 def clips_of(folder: Path, rows: Sequence[Row]) -> list[Clip]:
     """The first film of each class that is neither too long nor broken."""
     clips: dict[str, Clip] = {}
-    for number, row in enumerate(rows):
-        film = film_of(folder, number)
+    for index, row in enumerate(rows):
+        film = film_of(folder, index)
         if row.failure_class in clips or not film.is_file():
             continue
         if 0 < film.stat().st_size <= MOST_BYTES:

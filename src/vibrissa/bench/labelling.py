@@ -15,25 +15,25 @@ POLL_S = 0.05
 
 def walk(
     folder: Path,
-    numbers: Sequence[int],
+    indices: Sequence[int],
     keys: Keys,
     *,
     say: Callable[[str], None],
     show: Callable[[Path], None] | None = None,
     sleep: Callable[[float], None] = time.sleep,
 ) -> int:
-    """Ask for each rollout of `numbers` how it went; how many were answered.
+    """Ask for the rollouts in the rows `indices` how they went; how many were answered.
 
     A key of `BY_KEY` says it, → leaves it as it is, ← goes back to the one before, Esc ends.
     Every answer is on the disk at once. show: opens a film. Raises UsageError.
     """
     say(f"keys    {KEYS_TOLD}, → leave it, ← back, Esc stop")
     answered, at = set(), 0
-    while at < len(numbers):
-        number = numbers[at]
-        film = film_of(folder, number)
+    while at < len(indices):
+        number = indices[at] + 1
+        film = film_of(folder, indices[at])
         there = str(film) if film.is_file() else "no film of it"
-        say(f"rollout {number} ({at + 1} of {len(numbers)}): {there}")
+        say(f"rollout {number} ({at + 1} of {len(indices)} to be labelled): {there}")
         if show is not None and film.is_file():
             show(film)
         key = _wait(keys, sleep)
@@ -42,7 +42,7 @@ def walk(
         if key in BY_KEY:
             rows = label(folder, number, BY_KEY[key])
             answered.add(number)
-            say(f"rollout {number}: {rows[number].failure_class.lower()}; {so_far(rows)}")
+            say(f"rollout {number}: {rows[indices[at]].failure_class.lower()}; {so_far(rows)}")
         at = max(0, at - 1) if key == "left" else at + 1
     return len(answered)
 

@@ -2,7 +2,7 @@
 
 Everything is written after every rollout, so that a kill keeps those that are over.
 
-    deployment.json  outcomes.jsonl  report.json  report.html  recordings/rollout_000.mp4 …
+    deployment.json  outcomes.jsonl  report.json  report.html  recordings/rollout_001.mp4 …
 """
 
 from __future__ import annotations
@@ -81,8 +81,8 @@ class Logbook:
         told = {**self._told, "cautions": self._cautions}
         write_report(self.folder, told, self._file.rows, self._contract, self.wall_s)
 
-    def film(self, number: int) -> Path:
-        return film_of(self.folder, number)
+    def film(self, index: int) -> Path:
+        return film_of(self.folder, index)
 
     @property
     def wall_s(self) -> float:
@@ -118,8 +118,9 @@ class Logbook:
             raise UsageError(f"--out {self.folder} cannot be made: {error.strerror}.") from error
 
 
-def film_of(folder: Path, number: int) -> Path:
-    return folder / RECORDINGS / f"rollout_{number:03d}.mp4"
+def film_of(folder: Path, index: int) -> Path:
+    """The film of the rollout in row `index`, from 0. People count from 1, and so do its names."""
+    return folder / RECORDINGS / f"rollout_{index + 1:03d}.mp4"
 
 
 def counted(rows: Sequence[Row]) -> list[Row]:
@@ -158,25 +159,25 @@ def read_all(folder: Path) -> list[Row]:
 
 
 def label(folder: Path, number: int, verdict: str) -> list[Row]:
-    """Say afterwards how rollout `number` went; all rows, and a new report.
+    """Say afterwards how rollout `number`, counted from 1, went; all rows, and a new report.
 
     verdict: success, failure, or a class by name. Raises UsageError where there is no such
     rollout or class, and for one that broke down.
     """
     rows, name = read_all(folder), class_named(verdict)
     told, contract = read_told(folder)
-    if not 0 <= number < len(rows):
-        there = f"0 to {len(rows) - 1}" if rows else "none"
+    if not 1 <= number <= len(rows):
+        there = f"1 to {len(rows)}" if rows else "none"
         raise UsageError(f"no rollout {number} in {folder}. There is: {there}.")
-    if rows[number].reason == "fault":
-        raise UsageError(f"rollout {number} broke down ({rows[number].detail}): it has no verdict.")
-    before = rows[number].failure_class
-    knowing = ", knowing who drove" if rows[number].pilot in (FIRST, SECOND) else ""
-    rows[number] = replace(
-        rows[number],
+    row = rows[number - 1]
+    if row.reason == "fault":
+        raise UsageError(f"rollout {number} broke down ({row.detail}): it has no verdict.")
+    knowing = ", knowing who drove" if row.pilot in (FIRST, SECOND) else ""
+    rows[number - 1] = replace(
+        row,
         reason=reason_of(name),
         failure_class=name,
-        detail=f"labelled later{knowing}; was {before}",
+        detail=f"labelled later{knowing}; was {row.failure_class}",
     )
     rewrite(folder / OUTCOMES, rows)
     write_report(folder, told, rows, contract, 0.0)

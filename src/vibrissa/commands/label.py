@@ -21,7 +21,7 @@ class Config:
     folder: Positional[Path]
     """The folder that vibrissa deploy left."""
     rollout: Positional[int | None] = None
-    """Which one, by its number in the list; without it, all that nobody has labelled."""
+    """Which one, by its number: deploy counts from 1. Without it, all that nobody has labelled."""
     verdict: Positional[str] = ""
     """success, failure, or why: never-picked-up, dropped-during-transport, missed-goal, …"""
     all: bool = False
@@ -64,7 +64,7 @@ def _ask(cfg: Config, rows: Sequence[Row]) -> None:
     from vibrissa.bench.labelling import walk
     from vibrissa.control.keys import NoKeys, open_keys
 
-    every = [number for number, row in enumerate(rows) if row.reason != "fault"]
+    every = [index for index, row in enumerate(rows) if row.reason != "fault"]
     wanted = every if cfg.all else missing(rows)
     if not wanted:
         return
@@ -115,10 +115,10 @@ def _lines(folder: Path, rows: Sequence[Row]) -> list[str]:
     from vibrissa.bench.logbook import film_of
 
     told = []
-    for number, row in enumerate(rows):
-        film = film_of(folder, number)
+    for index, row in enumerate(rows):
+        film = film_of(folder, index)
         where = f"   {film}" if film.is_file() else ""
         who = f"{row.pilot}  " if row.pilot in ("A", "B") else ""
         became = row.failure_class.lower()
-        told.append(f"{number:3d}  {who}{became:<26} {row.ticks:5d} ticks{where}")
+        told.append(f"{index + 1:3d}  {who}{became:<26} {row.ticks:5d} ticks{where}")
     return told
