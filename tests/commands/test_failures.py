@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import math
 import shlex
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 from chromium import Browser, check_page
+from data.recordings import contract
+from data.recordings import record as recorded
 
 from vibrissa import cli
 from vibrissa.bench.demonstrations import demonstrations_of
@@ -110,12 +113,81 @@ def test_a_judged_pilot_leaves_the_ticks_of_its_failures(tmp_path: Path, capsys)
         (["{folder}", "--pilot", "ghost"], "no episodes of 'ghost'"),
         (["{folder}", "--dataset", "nowhere"], "nowhere"),
         (["{folder}", "--films", "-1"], "at least 0"),
+        (["{sweep}"], "sweep holds no outcomes.jsonl. Its cells do: horizon=5 in "),
+        (["{contest}"], "holds a, b. Say whose failures: --pilot a."),
+        (["{blind}"], "it is not told yet which drove when. First: vibrissa label "),
+        (["{unsaid}"], "nobody has said yet how the rollouts in "),
     ],
 )
 def test_bad_input_is_one_line(folder: Path, capsys, words: list[str], told: str) -> None:
-    assert cli.main(["failures", *(w.format(folder=folder) for w in words)]) == 1
+    (folder.parent / "sweep" / "cells").mkdir(parents=True)
+    shutil.copytree(folder, folder.parent / "sweep" / "cells" / "horizon=5")
+    left = {"contest": ("a", "b", "TIMEOUT"), "blind": ("hidden", "hidden", "TIMEOUT")}
+    left["unsaid"] = ("policy", "policy", "UNLABELLED")
+    for name, (first, second, kind) in left.items():
+        file = RowFile(folder.parent / name / "outcomes.jsonl")
+        file.add(Row(1, first, "pick-place", "timeout", kind, 300))
+        file.add(Row(2, second, "pick-place", "timeout", kind, 300))
+    where = {name: folder.parent / name for name in ("sweep", *left)}
+    assert cli.main(["failures", *(w.format(folder=folder, **where) for w in words)]) == 1
     (line,) = capsys.readouterr().err.splitlines()
     assert told in line
+
+
+def test_what_nobody_judged_is_no_failure(tmp_path: Path, capsys) -> None:
+    """Rollouts of deploy that were never labelled say nothing of the policy."""
+    file = RowFile(tmp_path / "out" / "outcomes.jsonl")
+    file.add(Row(1, "policy", "pick-place", "failure", "FAILURE", 200))
+    file.add(Row(2, "policy", "pick-place", "timeout", "UNLABELLED", 300))
+    file.add(Row(3, "policy", "pick-place", "success", "SUCCESS", 200))
+    assert cli.main(["failures", str(tmp_path / "out"), "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["failures"], told["episodes"]) == (1, 2)
+
+
+def test_a_wider_spawn_than_the_task_s_own_is_drawn_whole(tmp_path: Path, capsys) -> None:
+    """As compare --spawn-half leaves it, which keeps no scene of its own beside the rows."""
+    file, rng = RowFile(tmp_path / "out" / "outcomes.jsonl"), np.random.default_rng(1)
+    for seed in range(120):
+        x, y = (float(v) for v in rng.uniform(-0.08, 0.08, 2) + (0.217, 0.225))
+        bad = x > 0.26 and y > 0.26
+        kind, reason = ("MISSED_GOAL", "failure") if bad else ("SUCCESS", "success")
+        file.add(Row(seed, "policy", "pick-place", reason, kind, 200, (x, y, 0.1)))
+    assert cli.main(["failures", str(tmp_path / "out"), "--json"]) == 0
+    advice = json.loads(capsys.readouterr().out)["advice"]
+    assert advice[0]["is_finding"]
+    assert advice[0]["target"]["x_m"] > 0.257  # the edge of the usual spawn
+    assert advice[0]["target"]["y_m"] > 0.25
+
+
+def test_a_real_arm_s_dataset_is_gone_on_with_by_whoever_leads_it(
+    folder: Path, tmp_path: Path, capsys
+) -> None:
+    """The simulated expert must not be mixed into what a real arm recorded."""
+    recorded(tmp_path / "set", contract(privileged=False), 1)
+    (tmp_path / "set" / "meta" / "vibrissa" / "scene.json").write_text("{}")  # as a real arm has it
+    words = ["--dataset", str(tmp_path / "set"), "--films", "0"]
+    assert cli.main(["failures", str(folder), *words]) == 0
+    (command,) = commands_of(folder)
+    assert command == (
+        f"vibrissa record --config rig.yaml --targets {folder / 'targets.yaml'} "
+        f"--out {tmp_path / 'set'} --resume"
+    )
+
+
+def test_a_dataset_of_others_is_not_gone_on_with(folder: Path, tmp_path: Path, capsys) -> None:
+    out = tmp_path / "set"
+    assert cli.main(["record", "--out", str(out), "--episodes", "1"]) == 0
+    shutil.rmtree(out / "meta" / "vibrissa")
+    assert cli.main(["failures", str(folder), "--dataset", str(out), "--films", "0"]) == 0
+    (command,) = commands_of(folder)
+    assert command.endswith("--out more-demonstrations")
+
+
+def commands_of(folder: Path) -> list[str]:
+    """The commands of recording on the page."""
+    lines = (folder / "failures.md").read_text(encoding="utf-8").splitlines()
+    return [line for line in lines if line.startswith("vibrissa record")]
 
 
 def test_an_evaluation_is_played_again_and_its_demonstrations_found(
@@ -159,8 +231,7 @@ def test_the_command_records_what_the_dataset_takes(folder: Path, tmp_path: Path
     assert cli.main([*argv, "--randomise", "light"]) == 0
     assert cli.main(["failures", str(folder), "--dataset", str(out), "--films", "0"]) == 0
     (folder / "targets.yaml").write_text("targets:\n- {x_m: 0.21, y_m: 0.22}\n")
-    lines = (folder / "failures.md").read_text(encoding="utf-8").splitlines()
-    (command,) = (line for line in lines if line.startswith("vibrissa record"))
+    (command,) = commands_of(folder)
     assert "--randomise light --start-noise-rad 0.1" in command
     assert cli.main(shlex.split(command)[1:]) == 0
     assert len(open_dataset(out).episodes) == 2

@@ -9,7 +9,7 @@ from statistics import median
 from typing import Any
 
 from vibrissa.bench import charts
-from vibrissa.bench.failures import Advice, Failing, went_wrong
+from vibrissa.bench.failures import Advice, Failing, Ground, went_wrong
 from vibrissa.bench.hotspots import LEVEL, Hotspot
 from vibrissa.bench.maps import spawn_map
 from vibrissa.bench.outcomes import Row, count_classes
@@ -206,7 +206,19 @@ def _where_to_record(failing: Failing, told: Told) -> Section:
         )
     if failing.advice and told.record:
         parts += [Note("To do it:"), Note(told.record, "code")]
-    return Section("Where to record", parts, anchor="record")
+    intro = _frame(failing.ground) if failing.advice else ""
+    return Section("Where to record", parts, intro, anchor="record")
+
+
+def _frame(ground: Ground) -> str:
+    """What the numbers of a place are measured from."""
+    told = (
+        "Places are x, y from the arm's base: x in front of it, y to its left. Yaw counts "
+        "counter-clockwise, seen from above"
+    )
+    if ground.symmetry > 1:
+        told += f"; the {ground.thing} looks the same after {360 / ground.symmetry:.0f}°"
+    return f"{told}."
 
 
 def _closeness_told(failing: Failing) -> str:

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import json
 import shlex
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from vibrissa.bench.evaluate import Setup
 from vibrissa.bench.setups import SLOTS, Place, learnt, place_for
 from vibrissa.bench.trials import TRIAL, Trial, read_trial
+from vibrissa.core.contract import depth_name
 from vibrissa.core.errors import UsageError
 from vibrissa.data.dataset import Dataset, open_dataset
 from vibrissa.data.features import OURS, SCENE_FILE
 from vibrissa.learn.run import MANIFEST
+from vibrissa.sim.rigs import RIGS
 from vibrissa.sim.scene import SceneCfg
+from vibrissa.sim.servo import STANDARD
 from vibrissa.sim.tasks import task_names
 
 DEMO = "demo.json"
@@ -35,15 +38,19 @@ class Source:
     def setup(self, device: str) -> Setup | None:
         """Who was judged, ready to try again; None where it is not known.
 
-        Raises a VibrissaError where it cannot be had any more.
+        device: `auto` for that of the trial. Raises a VibrissaError where it cannot be had any
+        more.
         """
-        if self.trial is not None:
+        if self.trial is not None and (self.checkpoint is None or device == "auto"):
             return self.trial.setup(self.trial.load())
         if self.place is None or self.checkpoint is None:
             return None
         from vibrissa.learn.policy import load_policy
         from vibrissa.learn.preflight import device_named
 
+        if self.trial is not None:
+            trial = replace(self.trial, device=device_named(device))
+            return trial.setup(trial.load())
         policy = load_policy(self.checkpoint, slots=SLOTS, device=device_named(device))
         return learnt(self.place, policy)
 
@@ -83,10 +90,19 @@ def _dataset(named: Path | None, checkpoint: Path | None) -> Dataset | None:
         return None
     here = checkpoint.resolve()
     run = next((p for p in (here, *here.parents) if (p / MANIFEST).is_file()), None)
-    if run is None:
+    path = (
+        _of_lerobot(here) if run is None else _read(run / MANIFEST).get("dataset", {}).get("path")
+    )
+    if path is None or not (Path(path) / "meta" / "info.json").is_file():
         return None
-    path = Path(str(_read(run / MANIFEST).get("dataset", {}).get("path", "")))
-    return open_dataset(path, strict=False) if (path / "meta" / "info.json").is_file() else None
+    return open_dataset(Path(path), strict=False)
+
+
+def _of_lerobot(pretrained: Path) -> Path | None:
+    """The dataset that a checkpoint of stock `lerobot-train` names."""
+    from vibrissa.learn.checkpoint import named_dataset
+
+    return named_dataset(pretrained)[0]
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -96,19 +112,43 @@ def _read(path: Path) -> dict[str, Any]:
         raise UsageError(f"{path} cannot be read: {error}.") from error
 
 
+def scene_of(dataset: Dataset) -> SceneCfg | None:
+    """The simulated scene it was recorded in; None for a real arm's, and for one of others."""
+    path = dataset.root / OURS / SCENE_FILE
+    raw = _read(path) if path.is_file() else {}
+    return SceneCfg.from_dict(raw) if raw else None
+
+
 def recorded_like(dataset: Dataset) -> list[str]:
-    """The options with which a script records episodes that this dataset takes."""
+    """The options with which a script records episodes that this simulated dataset takes."""
     words: list[str] = []
+    measured = {camera.name for camera in dataset.contract.cameras if camera.depth}
     cameras = [camera for camera in dataset.contract.cameras if not camera.depth]
     if cameras:
         size = (str(cameras[0].width), str(cameras[0].height))
         words += ["--cameras", *(camera.name for camera in cameras), "--camera-size", *size]
-    path = dataset.root / OURS / SCENE_FILE
-    if not path.is_file():
+    deep = [camera.name for camera in cameras if depth_name(camera.name) in measured]
+    scene = scene_of(dataset)
+    if scene is None:
         return words
-    scene = SceneCfg.from_dict(_read(path))
+    rig = _rig_of(scene)
+    if rig:
+        words += ["--rig", rig]
+    elif deep:
+        words += ["--depth", *deep]
     if scene.random.is_on:
         words += ["--randomise", scene.random.name]
     if scene.start_noise_rad != START_NOISE_RAD:
         words += ["--start-noise-rad", f"{scene.start_noise_rad:g}"]
+    if scene.servo != STANDARD:
+        words += ["--servo", "PROFILE"]  # whose file it was, nobody noted
     return words
+
+
+def _rig_of(scene: SceneCfg) -> str:
+    """The rig of its cameras by name, where it is not the usual one."""
+    views = {camera.name: camera.fovy_deg for camera in scene.cameras}
+    rigs = {
+        name: {camera.name: camera.fovy_deg for camera in cameras} for name, cameras in RIGS.items()
+    }
+    return next((name for name, rig in rigs.items() if rig == views != rigs["rgb"]), "")

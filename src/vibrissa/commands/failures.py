@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 OUTCOMES, TARGETS, NAME = "outcomes.jsonl", "targets.yaml", "failures"
 BESIDE = ("expert", "zero", "random")
+ROUNDED_M = 1e-4  # how far a row may round a spawn
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ class Config:
     films: int = 2
     """How many failures of each class are played again and filmed; 0 for none."""
     device: str = "auto"
-    """For the films: cpu, cuda, cuda:1, mps; auto takes a GPU where there is one."""
+    """For the films: cpu, cuda, cuda:1, mps; auto takes what it was judged on."""
     json: bool = False
     """Print failures.json on stdout."""
 
@@ -79,21 +80,38 @@ def run(cfg: Config) -> int:
 
 def _rows(cfg: Config) -> list[Row]:
     """The rows of one pilot. Raises UsageError where there are none."""
+    from vibrissa.bench.order import HIDDEN
     from vibrissa.bench.outcomes import read_rows
+    from vibrissa.bench.verdicts import UNLABELLED
 
     path = cfg.folder / OUTCOMES
     if not path.is_file():
-        raise UsageError(
-            f"{cfg.folder} holds no {OUTCOMES}. Name a folder that vibrissa eval --out left."
-        )
+        cells = sorted(p.parent.name for p in cfg.folder.glob(f"cells/*/{OUTCOMES}"))
+        where = f" Its cells do: {', '.join(cells)} in {cfg.folder / 'cells'}." if cells else ""
+        other = " Name a folder that vibrissa eval --out left." * (not cells)
+        raise UsageError(f"{cfg.folder} holds no {OUTCOMES}.{where}{other}")
     rows = read_rows(path)
     names = list(dict.fromkeys(row.pilot for row in rows))
     if not names:
         raise UsageError(f"{path} holds no episode yet.")
-    chosen = cfg.pilot or next((name for name in names if name not in BESIDE), names[0])
+    if HIDDEN in names:
+        raise UsageError(
+            f"{cfg.folder} holds two policies, and it is not told yet which drove when. First: "
+            f"vibrissa label {cfg.folder}."
+        )
+    main = [name for name in names if name not in BESIDE] or names[:1]
+    if len(main) > 1 and not cfg.pilot:
+        raise UsageError(f"{path} holds {', '.join(main)}. Say whose failures: --pilot {main[0]}.")
+    chosen = cfg.pilot or main[0]
     if chosen not in names:
         raise UsageError(f"no episodes of {chosen!r} in {path}. There is: {', '.join(names)}.")
-    return [row for row in rows if row.pilot == chosen]
+    judged = [row for row in rows if row.pilot == chosen and row.failure_class != UNLABELLED]
+    if not judged:
+        raise UsageError(
+            f"nobody has said yet how the rollouts in {cfg.folder} went: vibrissa label "
+            f"{cfg.folder}."
+        )
+    return judged
 
 
 def _ground(place: Place | None, rows: Sequence[Row]) -> Ground:
@@ -106,8 +124,11 @@ def _ground(place: Place | None, rows: Sequence[Row]) -> Ground:
     if place is None:
         return Ground(smallest_square(spawns) if spawns else (0.0, 0.0, 0.1))
     scene = place.scene
+    x, y, half = area = place.area()
+    if any(max(abs(s[0] - x), abs(s[1] - y)) > half + ROUNDED_M for s in spawns):
+        area = smallest_square(spawns)  # judged with another spawn than the task's own
     return Ground(
-        area=place.area(),
+        area=area,
         symmetry=scene.object.symmetry,
         arm_m=diagonal_m(scene),
         thing=scene.object.name,
@@ -210,15 +231,21 @@ def _told(
 
 
 def _recording(task: str, source: Source, targets: Path) -> str:
-    """The command that records at the targets, into the dataset where it is known."""
-    from vibrissa.bench.source import recorded_like
+    """The command that records at the targets, into the dataset where that can be gone on with."""
+    from vibrissa.bench.source import recorded_like, scene_of
     from vibrissa.sim.tasks import task_names
 
+    dataset = source.dataset if source.dataset is not None and source.dataset.is_ours else None
+    into = ["--out", "more-demonstrations"]
+    if dataset is not None:
+        into = ["--out", str(dataset.root), "--resume"]
+    at = ["--targets", str(targets)]
+    if dataset is not None and scene_of(dataset) is None:  # somebody led a real arm
+        return shlex.join(["vibrissa", "record", "--config", "rig.yaml", *at, *into])
     scene = source.place.scene if source.place else None
     if task not in task_names() and scene is not None and scene.rules is not None:
         task = scene.rules.file or task  # a task of one's own is named by its file
-    words = ["vibrissa", "record", "--pilot", "expert", "--task", task, "--targets", str(targets)]
-    if source.dataset is None:
-        return shlex.join([*words, "--out", "more-demonstrations"])
-    like = recorded_like(source.dataset)
-    return shlex.join([*words, *like, "--out", str(source.dataset.root), "--resume"])
+    like = recorded_like(dataset) if dataset is not None else []
+    return shlex.join(
+        ["vibrissa", "record", "--pilot", "expert", "--task", task, *at, *like, *into]
+    )
