@@ -40,12 +40,35 @@ def theirs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_run_of_stock_lerobot_is_judged_and_drives_under_its_dataset_s_contract(
-    theirs: Path, tmp_path: Path, command: str
+    theirs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], command: str
 ) -> None:
+    out = str(tmp_path / "out")
     words = [*COMMANDS[command], str(theirs / "run"), "--device", "cpu"]
-    assert cli.main([*words, "--out", str(tmp_path / "out")]) == 0
+    assert cli.main([*words, "--out", out]) == 0
     rows = read_rows(tmp_path / "out" / "outcomes.jsonl")
     assert [(row.task, row.reason) for row in rows] == [("pick-place", "timeout")]
+    if command == "eval":  # its train_config.json says where the demonstrations are
+        capsys.readouterr()
+        assert cli.main(["failures", out, "--films", "0", "--json"]) == 0
+        assert json.loads(capsys.readouterr().out)["demonstrations"] == 2
+
+
+def test_what_is_known_better_is_given_to_compare_too(
+    theirs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As the line that asks for the confirmation says."""
+    stored = theirs / "run" / "checkpoints" / "000002" / "pretrained_model"
+    model = Path(shutil.copytree(stored, tmp_path / "model"))
+    (model / "train_config.json").unlink()
+    meta = meta_only(theirs / "set", tmp_path / "meta")
+    words = ["compare", str(model), "expert", "--task", "pick-place", "--device", "cpu"]
+    words += ["--dataset", str(meta), "--given", "unit=deg", "rate=30"]
+    assert cli.main(words) == 1
+    err = capsys.readouterr().err
+    assert "--given" in err.splitlines()[-1]
+    assert any(line.split()[:4] == ["unit", "of", "joints", "deg"] for line in err.splitlines())
+    digest = err.split("--accept-inferred ")[1].split(".")[0]
+    assert cli.main([*words, "--accept-inferred", digest, "--episodes", "1"]) == 0
 
 
 @pytest.mark.parametrize(("command", "old"), [("eval", True), ("deploy", False)])
