@@ -239,3 +239,16 @@ def test_the_port_of_both_arms_cannot_be_one(tmp_path: Path, monkeypatch) -> Non
     assert _setup(monkeypatch, owner, str(file), "--steps", "ports") == 0
     assert load_rig(file).leader is None
     assert setup.STEPS[0] == "ports"
+
+
+def test_without_a_follower_nothing_is_written_and_that_is_said(
+    tmp_path: Path, monkeypatch
+) -> None:
+    owner = _Owner(
+        [("Do it?", "", None), ("The follower's port", "-", None), ("What now?", "skip", None)]
+    )
+    file = tmp_path / "rig.yaml"
+    assert _setup(monkeypatch, owner, str(file), "--steps", "ports") == 0
+    assert "'-' is no port, and nothing works without a follower." in owner.told
+    assert owner.told[-1].strip() == "Nothing was written: the follower's port is not known yet."
+    assert not file.exists()

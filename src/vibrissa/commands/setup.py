@@ -69,6 +69,9 @@ def run(cfg: Config) -> int:
         if rig.arm.port:
             save_rig(rig, cfg.file)
             talk.tell(f"written: {cfg.file}")
+    if not cfg.file.exists():
+        talk.tell("\nNothing was written: the follower's port is not known yet.")
+        return 0
     talk.tell(f"\nDone. Record: vibrissa record --config {cfg.file} --out my-set --instruction '…'")
     return 0
 
@@ -123,12 +126,14 @@ def _ports(cfg: Config, talk: Talk, rig: Rig) -> Rig:
         known = _port_of(rig, arm)
         there = ", ".join(sorted(_seen(cfg))) or "none"
         talk.tell(f"ports: {there}")
+        none = ", - for no leader" * (arm == "leader")
         told = talk.ask(
-            f"The {arm}'s port: type it, u to find it by unplugging, - for no {arm}",
-            known or "u",
+            f"The {arm}'s port: type it, u to find it by unplugging{none}", known or "u"
         )
-        if told == "-" and arm == "leader":
-            return replace(rig, leader=None)
+        if told == "-":
+            if arm == "leader":
+                return replace(rig, leader=None)
+            raise ArmFault("'-' is no port, and nothing works without a follower.")
         rig = _with_port(rig, arm, _unplugged(cfg, talk, arm) if told == "u" else told)
         talk.tell(f"{arm}: {_port_of(rig, arm)}")
     if rig.leader is not None and rig.leader.port == rig.arm.port:
