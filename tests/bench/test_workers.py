@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from bench.builds import deadly_setup, ramp_setup, zero_setup
+from fakes import Ramp
 
 from vibrissa.bench import helpers
 from vibrissa.bench.evaluate import evaluate
@@ -62,6 +63,23 @@ def test_of_a_process_that_is_lost_the_rows_so_far_are_kept(
     assert [row.seed for row in caught.value.rows] == sorted(row.seed for row in kept)
     assert f"{len(kept)} of 8 episodes are judged" in str(caught.value)
     assert "--workers 1" in str(caught.value)
+
+
+def test_no_memory_left_in_this_process_ends_it_the_same_way() -> None:
+    """It is no fault of the policy, which happens to be the one that asks for more."""
+
+    class Greedy(Ramp):
+        def act(self, observations):
+            if len(self.batches) == 8:  # in the third episode
+                raise MemoryError
+            return super().act(observations)
+
+    kept: list[Row] = []
+    setup = replace(ramp_setup(), policy=Greedy(), slots=1)
+    with pytest.raises(CutShort, match="no memory left") as caught:
+        judge(setup, range(8), keep=kept.append)
+    assert [row.reason for row in kept] == ["success"] * 2
+    assert caught.value.rows == kept
 
 
 def test_a_setup_that_cannot_travel_is_judged_here(monkeypatch: pytest.MonkeyPatch) -> None:

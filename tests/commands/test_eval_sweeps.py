@@ -6,9 +6,13 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from commands.test_bad_input import raising_in
 
 from vibrissa import cli
+from vibrissa.bench import sweeps
+from vibrissa.bench.judge import CutShort
 from vibrissa.bench.outcomes import read_rows
 from vibrissa.commands.eval import HELD_OUT, PICKING
 
@@ -81,6 +85,44 @@ def test_a_sweep_that_was_stopped_goes_on_and_another_is_refused(
     assert other.read_text() == before
     line = refused(capsys, *EXPERT, "--sweep", "offset=0.1", "--episodes", "3", "--out", str(out))
     assert "holds something else" in line
+
+
+def test_a_sweep_that_loses_a_process_says_where_its_rows_are(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    judged: list[str] = []
+
+    def judge(setup, seeds, **more):
+        judged.append(setup.name)
+        if len(judged) == 2:
+            raise CutShort("a worker process was killed. 1 of 2 episodes are judged.", [])
+        return real(setup, seeds, **more)
+
+    real = sweeps.judge
+    monkeypatch.setattr(sweeps, "judge", judge)
+    words = ["--pilot", "zero", "--task", "lift", "--sweep", "offset=0.1", "--episodes", "2"]
+    out = tmp_path / "out"
+    assert cli.main(["eval", *words, "--out", str(out)]) == 1
+    assert capsys.readouterr().err.splitlines()[-1] == (
+        "vibrissa: grip=offset=0.1 (2 of 2): a worker process was killed. 1 of 2 episodes are "
+        f"judged. They and those before are in {out / 'cells'}: the same command goes on with them."
+    )
+    assert len(read_rows(out / "cells" / "as_it_is" / "outcomes.jsonl")) == 2
+    judged.clear()
+    assert cli.main(["eval", *words]) == 1
+    assert "With --out, what was judged before" in capsys.readouterr().err
+
+
+def test_what_breaks_while_a_checkpoint_is_chosen_is_told(
+    debug_run: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where the one that is reported never broke."""
+    raising_in(monkeypatch, 1, lambda made: made * np.nan)
+    words = [str(debug_run), "--all-checkpoints", "--episodes", "2", "--device", "cpu"]
+    assert cli.main(["eval", *words, "--slots", "1"]) == 1
+    line = capsys.readouterr().err.splitlines()[-1]
+    assert "1 of 6 episodes broke down and count as not solved" in line
+    assert f"(seed {PICKING})" in line
 
 
 def test_a_worse_grip_is_said_to_be_worse(

@@ -29,7 +29,10 @@ AHEAD = 2  # seeds a helper has waiting, so that it need not wait for its parent
 KEPT_SETUPS = 4  # with their policies, by a helper that may be asked for them again
 POLICIES = ("vibrissa.learn.policy",)  # what judging a checkpoint loads
 READY, DONE = "ready", "done"
-NO_MEMORY = "there is no memory left to judge with. Take fewer: --workers 1, --slots 1."
+NO_MEMORY = (
+    "there is no memory left to judge with. Fewer at a time need less: vibrissa eval --workers 1 "
+    "--slots 1."
+)
 
 
 class WorkerLost(VibrissaError):

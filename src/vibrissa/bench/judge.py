@@ -8,7 +8,7 @@ from dataclasses import replace
 from functools import partial
 
 from vibrissa.bench.evaluate import Rows, Setup, Watch, evaluate
-from vibrissa.bench.helpers import WorkerLost, watching
+from vibrissa.bench.helpers import NO_MEMORY, WorkerLost, watching
 from vibrissa.bench.outcomes import Row
 from vibrissa.bench.setups import Place, scripted
 from vibrissa.bench.workers import (
@@ -54,7 +54,8 @@ def judge(
     (`film_into`, `tape_into`). slots, workers: arms side by side in a process, and processes;
     0 takes what suits. fleet: a Ray cluster's address, or local (see `fleet`); workers are its
     actors then. No outcome depends on any of them. quiet: without a bar of its own, where `keep`
-    draws one. Raises CutShort, with the rows so far, where a worker process is lost.
+    draws one. Raises CutShort, with the rows so far, where a worker process is lost, or there is
+    no memory left.
     """
     rows = {row.seed: row for row in known if row.pilot == setup.name}
     todo = [seed for seed in seeds if seed not in rows]
@@ -71,10 +72,10 @@ def judge(
                 rows[row.seed] = row
                 done = [rows[s] for s in seeds if s in rows]
                 tell(len(done), f"{sum(r.success for r in done)} solved")
-    except WorkerLost as lost:
+    except (WorkerLost, MemoryError) as lost:
         done = [rows[seed] for seed in seeds if seed in rows]
-        said = f"{lost} {len(done)} of {len(seeds)} episodes are judged."
-        raise CutShort(said, done) from lost
+        why = NO_MEMORY if isinstance(lost, MemoryError) else lost
+        raise CutShort(f"{why} {len(done)} of {len(seeds)} episodes are judged.", done) from lost
     return [rows[seed] for seed in seeds]
 
 

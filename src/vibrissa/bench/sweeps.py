@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from vibrissa.bench.fleet import connected
-from vibrissa.bench.judge import judge
+from vibrissa.bench.judge import CutShort, judge
 from vibrissa.bench.options import KEYS, PilotOptions
 from vibrissa.bench.outcomes import Row, RowFile, Summary, summarise
 from vibrissa.bench.trials import CELLS, SetupOf, Trial, open_rows
@@ -172,8 +172,17 @@ def run_cells(
             watched = _Watched(file, seeds, lambda done, b=before, n=note: tell(b + done, n))
             kept = {"known": watched.known(cell.trial.name), "keep": watched.keep}
             shape = {"slots": slots, "workers": workers, "fleet": fleet, "quiet": True}
-            judged.append(judge(setup_of(cell.trial), seeds, **kept, **shape))
+            try:
+                judged.append(judge(setup_of(cell.trial), seeds, **kept, **shape))
+            except CutShort as cut:
+                raise CutShort(f"{note}: {cut} {_kept_told(folder)}", cut.rows) from cut
     return judged
+
+
+def _kept_told(folder: Path | None) -> str:
+    if folder is None:
+        return "With --out, what was judged before such an end is kept."
+    return f"They and those before are in {folder / CELLS}: the same command goes on with them."
 
 
 class _Watched:

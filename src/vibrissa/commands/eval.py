@@ -161,7 +161,8 @@ def run(cfg: Config) -> int:
     again = {row.seed: row.differing(before[row.seed]) for row in rows if row.seed in before}
     eval_told.tell(cfg, trial, rows, beside, again)
     if lost:
-        print(f"vibrissa: {lost}", file=sys.stderr)
+        more = " The same command goes on with them." * (cfg.out is not None)
+        print(f"vibrissa: {lost}{more}", file=sys.stderr)
     gifts = sum(row.success for row in beside.get("zero", ()))
     return max(int(bool(lost)), eval_told.exit_code(rows, gifts))
 

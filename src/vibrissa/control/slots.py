@@ -165,6 +165,8 @@ def infer(policy: Policy | None, batch: Batch, rows: int) -> Replies:
     began_s = time.perf_counter()
     try:
         chunks = policy.act([*questions, *[questions[0]] * (rows - len(questions))])
+    except MemoryError:
+        raise  # the computer's trouble, and of every episode to come
     except Exception as error:  # a policy is foreign code: its failure is a fault, not ours
         return _alone(policy, batch, rows, error)
     if np.ndim(chunks) != 3 or len(chunks) != rows:
