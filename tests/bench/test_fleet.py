@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import builtins
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -21,6 +21,7 @@ from vibrissa.bench.fleet_episodes import play_on_fleet
 from vibrissa.bench.judge import judge
 from vibrissa.bench.outcomes import RowFile
 from vibrissa.bench.setups import Place, scripted
+from vibrissa.bench.workers import WorkerLost
 from vibrissa.commands import record
 from vibrissa.commands import scripted as scripted_command
 from vibrissa.core.errors import UsageError, VibrissaError
@@ -77,6 +78,37 @@ def test_episodes_come_in_order_and_few_of_them_wait(cluster: None) -> None:
     assert {one.episode.outcome.reason for one in played if one.episode} == {"timeout"}
 
 
+@pytest.mark.parametrize(
+    ("address", "kind", "told"),
+    [
+        ("local", "Exception", "Ray does not start on this computer (The node timed out.)."),
+        ("local", "RuntimeError", "Ray does not start on this computer (The node timed out.)."),
+        ("10.0.0.5:6379", "ConnectionError", "no Ray cluster at '10.0.0.5:6379' (The node"),
+        ("10.0.0.5:6379", "ray", "no Ray cluster at '10.0.0.5:6379' (The node timed out.)."),
+        ("local", "KeyError", ""),
+    ],
+)
+def test_a_ray_that_does_not_start_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, address: str, kind: str, told: str
+) -> None:
+    """Of a node that is not up in time Ray raises an Exception of no kind; a bug stays a bug."""
+    import ray.exceptions  # pyright: ignore[reportMissingImports]
+
+    raised = ray.exceptions.RpcError if kind == "ray" else getattr(builtins, kind)
+
+    def init(**_: object) -> None:
+        raise raised("\nThe node timed out.\nTraceback of no use")
+
+    no_ray = SimpleNamespace(
+        is_initialized=lambda: False, init=init, shutdown=lambda: None, exceptions=ray.exceptions
+    )
+    monkeypatch.setattr("vibrissa.bench.fleet._ray", lambda: no_ray)
+    with pytest.raises(UsageError if told else raised) as error, connected(address):
+        pass
+    assert str(error.value).startswith(told)
+    assert "\n" not in str(error.value) or not told
+
+
 def test_no_share_is_begun_far_ahead_of_the_first_that_is_out() -> None:
     """The first share takes longer than any other: those after it wait, all but a few."""
     ray = Rays(slow=0)
@@ -85,11 +117,35 @@ def test_no_share_is_begun_far_ahead_of_the_first_that_is_out() -> None:
     assert sorted(told[4:]) == [4, 5, 6, 7, 8]
 
 
-class Rays:
-    """A Ray of one thread, in which the share `slow` is ready only when nothing else is."""
+@pytest.mark.parametrize("loss", ["OutOfMemoryError", "NodeDiedError", "ActorDiedError"])
+def test_whatever_an_actor_is_lost_by_its_share_is_done_again(loss: str) -> None:
+    """Ray itself kills actors where memory runs low, and tells it by a class of its own."""
+    ray = Rays(fails={2: [loss, loss]})
+    assert sorted(work_off(ray, ray.actor, [(i,) for i in range(4)], 2)) == [(0,), (1,), (2,), (3,)]
+    ray = Rays(fails={2: [loss, loss, loss]})
+    told = work_off(ray, ray.actor, [(i,) for i in range(4)], 2)
+    with pytest.raises(WorkerLost, match=r"3 actors died over the seed 2 \(.*\)\. Is there"):
+        list(told)
 
-    def __init__(self, slow: int):
+
+def test_a_ray_that_breaks_down_is_one_line() -> None:
+    ray = Rays(fails={1: ["RaySystemError"]})
+    with pytest.raises(WorkerLost, match=r"Ray itself broke down \(System error: gone\)\."):
+        list(work_off(ray, ray.actor, [(0,), (1,)], 1))
+
+
+class Rays:
+    """A Ray of one thread, in which the share `slow` is ready only when nothing else is.
+
+    fails: by share, what it raises when it is asked for the first time, the second, …
+    """
+
+    def __init__(self, slow: int = -1, fails: Mapping[int, Sequence[str]] | None = None):
+        import ray.exceptions  # pyright: ignore[reportMissingImports]
+
+        self.exceptions = ray.exceptions
         self._slow = slow
+        self._fails = {share: list(names) for share, names in (fails or {}).items()}
 
     def actor(self) -> SimpleNamespace:
         return SimpleNamespace(work=SimpleNamespace(remote=lambda share: share))
@@ -98,17 +154,14 @@ class Rays:
         return sorted(refs, key=lambda share: share[0] == self._slow)[:num_returns], []
 
     def get(self, ref: tuple) -> tuple:
+        names = self._fails.get(ref[0])
+        if names:
+            kind = getattr(self.exceptions, names.pop(0))
+            raise kind() if kind is self.exceptions.ActorDiedError else kind("gone")
         return ref
 
     def kill(self, actor: SimpleNamespace) -> None:
         pass
-
-    class exceptions:  # as Ray calls it
-        class RayTaskError(Exception):
-            pass
-
-        class RayActorError(Exception):
-            pass
 
 
 @pytest.mark.timeout(280)

@@ -99,7 +99,7 @@ def work_off(
                 told = ray.get(done[0])
             except ray.exceptions.RayTaskError as error:
                 raise _what_it_raised(error) from error
-            except ray.exceptions.RayActorError as error:
+            except _losses(ray) as error:
                 todo.appendleft((number, share, _once_more(share, tried, error)))
                 team.append(make())
                 idle.append(team[-1])
@@ -107,6 +107,8 @@ def work_off(
                 idle.append(actor)
                 yield told
                 del told  # it may be large
+    except ray.exceptions.RayError as error:
+        raise WorkerLost(f"Ray itself broke down ({_first_line(error)}).") from error
     finally:
         for actor in team:
             ray.kill(actor)
@@ -153,18 +155,58 @@ def _ray() -> Any:
 
 
 def _connect(ray: Any, address: str) -> None:
-    quiet = {"logging_level": "error", "log_to_driver": False, "configure_logging": True}
-    try:
-        if address == LOCAL:
-            ray.init(address="local", include_dashboard=False, **quiet)
-        else:
-            ray.init(address=address, **quiet)
-    except (ConnectionError, ValueError, RuntimeError, TimeoutError) as error:
-        told = str(error).splitlines()[0] if str(error) else type(error).__name__
+    where: dict[str, Any] = {"address": address}
+    if address == LOCAL:
+        where["include_dashboard"] = False
+    with _TroubleInALine(ray, address):
+        ray.init(**where, logging_level="error", log_to_driver=False, configure_logging=True)
+
+
+class _TroubleInALine:
+    """Turns what Ray raises where it does not start, or cannot be reached, into a UsageError.
+
+    A node that is not up after 30 s is an Exception of no kind of its own (ray/_private/node.py,
+    Ray 2.60): that very class is meant, and nothing that is derived from it.
+    """
+
+    def __init__(self, ray: Any, address: str):
+        self._kinds = (*_UNREACHED, ray.exceptions.RayError)
+        self._address = address
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: type | None, error: BaseException | None, _trace: object) -> None:
+        if error is None or not (kind is Exception or isinstance(error, self._kinds)):
+            return
+        told = _first_line(error)
+        if self._address == LOCAL:
+            raise UsageError(
+                f"Ray does not start on this computer ({told}). Is it busy with something else, or "
+                "short of memory? Try again then, or do without --fleet."
+            ) from error
         raise UsageError(
-            f"no Ray cluster at {address!r} ({told}). Use --fleet local, --fleet auto, or the "
-            "address that `ray start --head` prints."
+            f"no Ray cluster at {self._address!r} ({told}). Use --fleet local, --fleet auto, or "
+            "the address that `ray start --head` prints."
         ) from error
+
+
+_UNREACHED = (ConnectionError, TimeoutError, RuntimeError, ValueError)
+
+
+def _losses(ray: Any) -> tuple[type[Exception], ...]:
+    """What Ray raises where an actor is gone, for whatever reason, and its share with it."""
+    told = ray.exceptions
+    return (
+        told.RayActorError,
+        told.OutOfMemoryError,  # Ray ends an actor before the computer has no memory left
+        told.NodeDiedError,
+        told.ObjectLostError,
+    )
+
+
+def _first_line(error: BaseException) -> str:
+    return next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
 
 
 def _what_it_raised(error: Any) -> Exception:
@@ -178,9 +220,9 @@ def _what_it_raised(error: Any) -> Exception:
 
 def _once_more(share: Share, tried: int, error: Exception) -> int:
     if tried >= TRIES:
-        told = str(error).splitlines()[0]
+        which = f"seed {share[0]}" if len(share) == 1 else f"seeds {share[0]} to {share[-1]}"
         raise WorkerLost(
-            f"{TRIES} actors died over the seeds {share[0]} to {share[-1]} ({told}). Is there "
+            f"{TRIES} actors died over the {which} ({_first_line(error).rstrip('.')}). Is there "
             "enough memory?"
         ) from error
     return tried + 1
