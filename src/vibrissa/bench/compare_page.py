@@ -155,7 +155,7 @@ def _contenders(held: Held, entrants: Sequence[Entrant]) -> Table:
         for one in sorted(held.judged, key=lambda one: -one.success / max(1, len(one.rows)))
     ]
     rows += [
-        (name, summarise(told).text, "", "stands beside them, on the same seeds")
+        (name, summarise(told).text, "", "beside them, on the same seeds")
         for name, told in held.beside.items()
         if told and name not in what
     ]
@@ -254,11 +254,14 @@ def _films(
         assert entrant.setup is not None
         for clip in clips(entrant.setup, rows):
             row = clip.row
-            title = f"seed {row.seed}, {one.label}: {words(row.failure_class)}"
+            title = f"{one.label}: {words(row.failure_class)}"
             film = Film(title, clip.film_mp4, clip.strip_png, kind=row.failure_class)
             made[one.label, row.seed] = film
-    order = [(one.label, seed) for seed in seeds for one in judged]
-    return [made[key] for key in order if key in made]
+    parts: list[Part] = []
+    for seed in seeds:
+        both = [made[key] for one in judged if (key := (one.label, seed)) in made]
+        parts += [Note(f"Seed {seed}:"), *both]  # the two of a seed beside each other
+    return parts
 
 
 def _sentence_of(text: str) -> str:
