@@ -192,6 +192,9 @@ def _pairs(held: Held) -> Table:
     note = f"{several}Could see: the smallest difference that is found four times in five. "
     note += "The anytime test and its interval hold however often one looks (docs/compare.md); the "
     note += "other ones hold for numbers of episodes that were fixed beforehand."
+    if any(one.decided_after is not None for one in held.comparisons.found):
+        note += " What stops when it is sure shows too large a difference on average; its interval "
+        note += "allows for that."
     return Table(head, rows, note)
 
 
