@@ -225,10 +225,14 @@ def test_an_empty_folder_is_no_contender(
 def test_a_stopped_comparison_is_told_by_the_test_that_allows_for_it(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    out = tmp_path / "out"
-    words = ["expert", "still=random", "--task", "lift", "--out", str(out), "--no-films"]
-    compared(capsys, *words)
-    (again,) = compared(capsys, f"one={out}#expert", f"two={out}#still")["comparisons"]
+    ends = {"good": ("success", "SUCCESS"), "bad": ("timeout", "TIMEOUT")}
+    rows = [Row(seed, name, "lift", *ends[name], 9) for name in ends for seed in range(8)]  # type: ignore[arg-type]
+    (tmp_path / "outcomes.jsonl").write_text("".join(row.to_json() + "\n" for row in rows))
+    words = [f"one={tmp_path}#good", f"two={tmp_path}#bad"]
+    (fixed,) = compared(capsys, *words)["comparisons"]
+    assert fixed["test"] == "McNemar"
+    (tmp_path / "contest.json").write_text("{}")  # what a comparison leaves
+    (again,) = compared(capsys, *words)["comparisons"]
     assert (again["test"], again["verdict"], again["decided_after"]) == ("anytime", "better", 7)
 
 
