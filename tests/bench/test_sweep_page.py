@@ -13,7 +13,7 @@ from vibrissa.bench.outcomes import Row, summarise
 from vibrissa.bench.pages import to_markdown, write_page
 from vibrissa.bench.picking import Picked
 from vibrissa.bench.setups import place_for
-from vibrissa.bench.sweep_page import lines, page, picked_page
+from vibrissa.bench.sweep_page import lines, page, picked_page, shown
 from vibrissa.bench.sweeps import Cell, Judged, verdicts
 from vibrissa.bench.trials import Trial
 
@@ -94,3 +94,10 @@ def test_faults_and_missing_numbers_are_dashes() -> None:
     told = verdicts([Cell("a", TRIAL), Cell("b", TRIAL)], [broken, broken])
     made = page(told, title="t", headline="h", sentence="s", beside={}, settings={})
     assert "–" in to_markdown(made)
+
+
+def test_names_of_settings_may_break_at_blanks() -> None:
+    assert shown("light:camera_latency") == "light: camera_latency"
+    assert shown("horizon=5,grip=offset=-0.05,clip=-0.1:1.2") == (
+        "horizon=5, grip=offset=-0.05, clip=-0.1:1.2"
+    )

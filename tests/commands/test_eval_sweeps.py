@@ -305,3 +305,11 @@ def test_a_zero_pilot_that_succeeds_makes_the_judge_worthless(
     assert exit_code(rows("w"), 1) == 1
     assert "succeeded 1 times: the judge of this task is broken" in capsys.readouterr().err
     assert exit_code(rows("w"), 0) == 0
+
+
+def test_a_panel_of_what_solves_nothing_says_that_it_can_lose_nothing(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    words = ["--pilot", "zero", "--task", "lift", "--panel", "light", "--episodes", "1"]
+    headline = told(capsys, *words)["headline"]
+    assert headline == "Nothing to lose: it solves 0/1 (0–79 %) with nothing varied"

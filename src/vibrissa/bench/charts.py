@@ -55,7 +55,7 @@ def forest(summaries: Mapping[str, Summary], *, main: str = "") -> str:
     """
     longest, main = max(map(len, summaries), default=0), main or next(iter(summaries), "")
     above = longest > LONG_NAME
-    step, left = (46, 12) if above else (34, 78 if longest <= SHORT_NAME else 168)
+    step, left = (46, 12) if above else (34, 78 if longest <= SHORT_NAME else 186)
     high = 36 + step * len(summaries)
     frame = Frame(460, high, (0, 100), (0, 1), left=left, right=82, top=4, bottom=28)
     parts = [_grid_x(frame, [0, 50, 100] if left > 100 else [0, 25, 50, 75, 100], "%")]

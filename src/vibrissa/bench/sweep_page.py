@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import re
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
@@ -21,7 +22,7 @@ COLUMNS = (
     "setting",
     "solved",
     "difference",
-    "only this / only that",
+    "won / lost",
     "p (Holm)",
     "verdict",
     "seen",
@@ -29,8 +30,9 @@ COLUMNS = (
 MORE = ("setting", "dropped", "ticks", "asks/s", "answers/s", "jump rad", "stride rad", "grip N")
 PAIRED = (
     "Against the baseline on the same seeds: exact McNemar at 5 %, corrected for the number of "
-    "settings (Holm). Behind a difference its 95 % interval (Newcombe, paired). seen: the smallest "
-    "difference that these seeds would have shown four times in five."
+    "settings (Holm). Behind a difference its 95 % interval (Newcombe, paired). won / lost: seeds "
+    "that only this setting, or only the baseline, solved. seen: the smallest difference that these "
+    "seeds would have shown four times in five."
 )
 UNPAIRED = (
     "Each site has scenes of its own, so nothing is paired: Barnard at 5 %, corrected for their "
@@ -60,7 +62,7 @@ def page(
     sections = [
         Section("", [Note(line, "warning") for line in cautions]),
         Section("Success", [Drawing(drawn), *(Note(note) for note in notes)]),
-        Section("Verdicts", [verdict_table(judged)], intro=sentence),
+        Section("Verdicts", [verdict_table(judged)]),
         Section("How it was played", [playing_table(judged)], intro=_READING),
     ]
     if maps:
@@ -146,8 +148,13 @@ def picked_page(
     )
 
 
+def shown(name: str) -> str:
+    """A cell's name with blanks where it may break: `light: mass`, `horizon=5, grip=min=0.02`."""
+    return re.sub(r"([:,])(?=[a-z])", r"\1 ", name)
+
+
 def verdict_table(judged: Sequence[Judged]) -> Table:
-    rows = [(j.cell.name, j.told.text, *_versus(j.versus)) for j in judged]
+    rows = [(shown(j.cell.name), j.told.text, *_versus(j.versus)) for j in judged]
     return Table(COLUMNS, rows, note=PAIRED if _is_paired(judged) else UNPAIRED)
 
 
@@ -156,7 +163,9 @@ def playing_table(judged: Sequence[Judged]) -> Table:
 
 
 def counts_table(judged: Sequence[Judged]) -> Table:
-    rows = [(j.cell.name, f"{j.told.success}/{j.told.episodes}", _classes(j)) for j in judged]
+    rows = [
+        (shown(j.cell.name), f"{j.told.success}/{j.told.episodes}", _classes(j)) for j in judged
+    ]
     return Table(("checkpoint", "solved", "how it ended"), rows)
 
 
@@ -194,11 +203,11 @@ def _playing(j: Judged) -> tuple[str, ...]:
         return "–" if value is None else form.format(value)
 
     return (
-        j.cell.name,
+        shown(j.cell.name),
         f"{told.dropped}/{told.picked}",
         number(told.mean_steps, "{:.0f}"),
         number(j.asks_per_s, "{:.1f}"),
-        number(j.answers_per_s, "{:.0f}"),
+        number(j.answers_per_s, "{:.1f}"),
         number(told.mean_jump, "{:.3f}"),
         number(told.mean_stride, "{:.3f}"),
         number(told.mean_grip_n, "{:.1f}"),
@@ -228,5 +237,4 @@ def _where(j: Judged) -> Section:
     ]
     beside = [Note(f"On the same scenes: {told}.")] if told else []
     parts = [*beside, *(d for d in drawings if d.svg)]
-    name = j.cell.name.replace(",", ", ")  # a title breaks at blanks alone
-    return Section(f"Where: {name}, {j.told.text}", parts)
+    return Section(f"Where: {shown(j.cell.name)}, {j.told.text}", parts)

@@ -106,7 +106,10 @@ def _panel(asked: Asked) -> int:
     rows, beside = _judge(asked, cells, "panel")
     judged = worst_first(verdicts(cells, rows))
     hurt = [j for j in judged if j.versus is not None and j.versus.verdict == "worse"]
-    headline = f"{len(hurt)} of {len(cells) - 1} factors cost it successes"
+    headline = f"{len(hurt)} of {len(cells) - 1} factors were shown to cost it successes"
+    nominal = judged[0].told
+    if not nominal.success:
+        headline = f"Nothing to lose: it solves {nominal.text} with nothing varied"
     notes = []
     if left_out:
         notes.append(f"Left out, because this pilot sees no pictures: {', '.join(left_out)}.")
