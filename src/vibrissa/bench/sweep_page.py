@@ -31,8 +31,8 @@ MORE = ("setting", "dropped", "ticks", "asks/s", "answers/s", "jump rad", "strid
 PAIRED = (
     "Against the baseline on the same seeds: exact McNemar at 5 %, corrected for the number of "
     "settings (Holm). Behind a difference its 95 % interval (Newcombe, paired). won / lost: seeds "
-    "that only this setting, or only the baseline, solved. seen: the smallest difference that these "
-    "seeds would have shown four times in five."
+    "that only this setting, or only the baseline, solved. seen: the smallest difference that they "
+    "would have shown four times in five."
 )
 UNPAIRED = (
     "Each site has scenes of its own, so nothing is paired: Barnard at 5 %, corrected for their "
