@@ -12,7 +12,8 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from bench.builds import MortalSim, mortal_setup, zero_setup
+from bench.builds import TICKS, MortalSim, mortal_setup, short, zero_setup
+from fakes import Tape
 
 from vibrissa import cli
 from vibrissa.bench.evaluate import Setup
@@ -21,12 +22,14 @@ from vibrissa.bench.fleet_episodes import play_on_fleet
 from vibrissa.bench.judge import judge
 from vibrissa.bench.outcomes import RowFile
 from vibrissa.bench.setups import Place, scripted
-from vibrissa.bench.workers import WorkerLost
+from vibrissa.bench.workers import WorkerLost, itself
 from vibrissa.commands import record
 from vibrissa.commands import scripted as scripted_command
+from vibrissa.control.drive import run_episode
+from vibrissa.core.episode import Episode, Start, Step
 from vibrissa.core.errors import UsageError, VibrissaError
 from vibrissa.data.dataset import Dataset, open_dataset
-from vibrissa.data.recorder import successful
+from vibrissa.data.recorder import finished, successful
 from vibrissa.sim.arm import SimArm
 from vibrissa.sim.tasks import make_scene
 
@@ -76,6 +79,70 @@ def test_episodes_come_in_order_and_few_of_them_wait(cluster: None) -> None:
     assert all(one.episode is not None and one.error is None for one in played)
     assert not any(one.steps for one in played)
     assert {one.episode.outcome.reason for one in played if one.episode} == {"timeout"}
+
+
+@pytest.mark.timeout(280)
+def test_a_sweep_by_a_fleet_has_the_local_rows(
+    cluster: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Every cell, and what is concluded from them."""
+    words = ["eval", "--pilot", "expert", "--task", "lift", "--sweep", "clip=0.6:1.7", "--json"]
+    told = []
+    for name, more in (("here", []), ("fleet", ["--fleet", "local", "--workers", "1"])):
+        out = ["--episodes", "4", "--seeds", "7", "--out", str(tmp_path / name)]
+        assert cli.main([*words, *out, *more]) == 0
+        told.append(json.loads(capsys.readouterr().out))
+    cells = sorted(p.name for p in (tmp_path / "here" / "cells").iterdir())
+    assert len(cells) == 2
+    for cell in cells:
+        here, there = (
+            outcomes(tmp_path / name / "cells" / cell / "outcomes.jsonl")
+            for name in ("here", "fleet")
+        )
+        assert here == there
+        assert len(here) == 4
+    assert [cell["versus"] for cell in told[0]["cells"]] == [c["versus"] for c in told[1]["cells"]]
+    assert [cell["success"] for cell in told[0]["cells"]] == [4, 0]
+
+
+@pytest.mark.timeout(280)
+def test_pictures_of_a_fleet_are_the_local_ones(cluster: None, opengl: None) -> None:
+    """As they are before anybody codes them; two cameras, drawn in the actor."""
+    cfg = record.Config(
+        Path("nowhere"), task="lift", cameras=("overhead", "wrist"), camera_size=(48, 32)
+    )
+    stage = scripted_command._stage(cfg)
+    stage = replace(stage, make_task=partial(short, stage.make_task))
+    seeds, near, far = range(2), Tape(), Tape()
+    arm = stage.make_arm()
+    pilot, task = stage.make_pilot(arm), stage.make_task()
+    for seed in seeds:
+        run_episode(arm, pilot, task, [Looking(near)], seed=seed)
+    for played in play_on_fleet(partial(itself, stage), seeds, "local", finished, 1):
+        played.tell(far)
+    assert len(near.steps) == len(far.steps) == len(seeds) * TICKS
+    for here, there in zip(near.steps, far.steps, strict=True):
+        assert set(there.observation.images) == {"overhead", "wrist"}
+        for name, picture in there.observation.images.items():
+            np.testing.assert_array_equal(picture, here.observation.images[name])
+    assert np.ptp(far.steps[-1].observation.images["wrist"]) > 0, "it shows something"
+
+
+class Looking:
+    """Copies every step with its pictures, as an observer that keeps them does."""
+
+    def __init__(self, tape: Tape):
+        self._tape = tape
+
+    def on_start(self, start: Start) -> None:
+        self._tape.on_start(start)
+
+    def on_step(self, step: Step) -> None:
+        images = {name: picture.copy() for name, picture in step.observation.images.items()}
+        self._tape.on_step(replace(step, observation=replace(step.observation, images=images)))
+
+    def on_end(self, episode: Episode) -> None:
+        self._tape.on_end(episode)
 
 
 @pytest.mark.parametrize(

@@ -151,6 +151,20 @@ def test_a_checkpoint_that_is_broken_is_one_line(
     assert not (tmp_path / "out").exists()
 
 
+def test_another_arm_s_is_told_before_a_sweep_s_folder_is_made_and_by_name_in_a_comparison(
+    run: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    damage, told = BROKEN["another arm's"]
+    damage(model)
+    out = tmp_path / "out"
+    assert told in refused(capsys, "eval", str(model), "--sweep", "horizon=2", "--out", str(out))
+    assert not out.exists()
+    words = ["compare", f"ours={run}", f"theirs={model}", "--task", "pick-place"]
+    assert cli.main([*words, "--device", "cpu"]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("vibrissa: theirs: the checkpoint does not fit the arm so101: ")
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_inputs_beyond_what_it_was_trained_on_are_warnings_here_and_in_the_report(
     model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], command: str

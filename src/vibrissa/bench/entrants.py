@@ -26,7 +26,7 @@ from vibrissa.bench.setups import PILOTS, Place, learnt, scripted
 from vibrissa.bench.tables import LEROBOT, SUFFIXES, from_counts, is_counts, read_table
 from vibrissa.bench.trials import CELLS, OUTCOMES, SWEEP, TRIAL, read_sweep, read_trial
 from vibrissa.core.contract import Contract
-from vibrissa.core.errors import UsageError
+from vibrissa.core.errors import ContractError, UsageError
 from vibrissa.learn.run import MANIFEST, PRETRAINED
 
 if TYPE_CHECKING:  # torch is loaded only where there is a policy
@@ -145,13 +145,11 @@ def _short(path: Path) -> str:
 
 def _policy(one: Source, policy: CheckpointPolicy, place: Place) -> Entrant:
     options = one.options
-    setup = learnt(
-        place,
-        policy,
-        horizon=options.horizon,
-        ensemble=options.ensemble,
-        grip=options.grip,
-    )
+    played = {"horizon": options.horizon, "ensemble": options.ensemble, "grip": options.grip}
+    try:
+        setup = learnt(place, policy, **played)
+    except ContractError as error:
+        raise ContractError(f"{one.label}: {error}") from error
     more = f", {options.text}" if options.text else ""
     words, scene = f"the checkpoint {one.path}{more}", place.scene.to_dict()
     return Entrant(one.label, words, replace(setup, name=one.label), scene=scene)

@@ -140,9 +140,10 @@ def cores(ray: Any) -> int:
 
 
 def _ray() -> Any:
-    # Before it is imported. It would report its use to its makers, and under `uv run` it would
-    # install everything once more for every actor.
+    # Before it is imported. It would report its use to its makers, give its actors way to every
+    # other program on this computer, and under `uv run` install everything once more for each.
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_worker_niceness", "0")
     os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
     try:
         import ray  # pyright: ignore[reportMissingImports]  # the extra `fleet`

@@ -38,6 +38,7 @@ def run(cfg: Config) -> int:
     if cfg.all_checkpoints:
         _require_checkpoints(cfg)
     asked = _asked(cfg)
+    asked.loader(asked.trial)  # what does not fit is told before anything is made
     _begin(asked)
     if cfg.all_checkpoints:
         return _pick(asked)
