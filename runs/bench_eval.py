@@ -30,10 +30,11 @@ import psutil
 from bench_checkpoints import SIZE, TASK, checkpoints
 from numpy.typing import NDArray
 
+from vibrissa.bench import helpers
 from vibrissa.bench.evaluate import Setup, evaluate
 from vibrissa.bench.page import machine
 from vibrissa.bench.setups import Place, learnt, place_for
-from vibrissa.bench.workers import evaluate_in_workers, itself
+from vibrissa.bench.workers import evaluate_in_workers, itself, prepare
 from vibrissa.control.clock import settle_memory
 from vibrissa.core.episode import Episode, Observation, Start, Step
 from vibrissa.core.protocols import Arm, Policy
@@ -180,9 +181,12 @@ def spread(values: Sequence[float]) -> dict[str, float]:
 
 
 def in_processes(checkpoint: Path, episodes: int, workers: int) -> dict[str, Any]:
-    """Wall time of an evaluation in so many processes, their start included."""
+    """Wall time of an evaluation in so many processes that have loaded, as this one has."""
     _, setup = setup_of(checkpoint)
     build = partial(itself, setup)
+    prepare(episodes, workers)
+    while helpers.loaded() < helpers.standing():
+        time.sleep(0.05)
     began_s = time.perf_counter()
     rows = list(evaluate_in_workers(build, range(FIRST_SEED, FIRST_SEED + episodes), workers))
     wall_s = time.perf_counter() - began_s

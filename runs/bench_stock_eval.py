@@ -7,8 +7,9 @@ The checkpoints are those of `bench_checkpoints.py`. lerobot-eval runs through o
 It is tried with 1, 4 and 16 environments, in one process and, from 4 on, in one each, on 16 seeds
 and without films; its best goes on to all of them. It renders every camera at every step, which is
 its nature: a gymnasium environment cannot know when a policy looks. Both run in turns, and both are
-timed without their imports: from the first reset to the last verdict, our helpers' start included.
-Whatever else the machine does meanwhile falls on both; the load average is stated.
+timed without their imports: from the first reset to the last verdict, with our helpers as loaded as
+this process is; then as whole commands, imports included. Whatever else the machine does meanwhile
+falls on both; the load average is stated.
 """
 
 from __future__ import annotations
@@ -27,9 +28,11 @@ from typing import Any
 from bench_checkpoints import SIZE, TASK, checkpoints
 from bench_eval import FIRST_SEED, setup_of
 
+from vibrissa.bench import helpers
 from vibrissa.bench.films import film_into
 from vibrissa.bench.judge import judge
 from vibrissa.bench.page import machine
+from vibrissa.bench.workers import prepare
 
 RESULT = Path(__file__).parent / "results" / "bench_stock_eval.json"
 BATCHES = ((1, False), (4, False), (4, True), (16, False), (16, True))
@@ -64,18 +67,21 @@ def stock(
         ]
         films = str(episodes if how["films"] else 0)
         env = {**os.environ, "HF_HUB_OFFLINE": "1", "CUDA_VISIBLE_DEVICES": ""}
+        began_s = time.perf_counter()
         done = subprocess.run(
             [sys.executable, str(script), films, *words],
             env=env,
             capture_output=True,
             text=True,
         )
+        whole_s = time.perf_counter() - began_s
         if done.returncode:
             raise SystemExit(f"lerobot-eval failed:\n{done.stderr[-2000:]}")
         told = json.loads((Path(out) / "judged" / "eval_info.json").read_text())
     (task,) = told["per_task"]
     successes = [bool(won) for won in task["metrics"]["successes"]]
-    return {"wall_s": round(told["overall"]["eval_s"], 2), "successes": successes}
+    wall_s = round(told["overall"]["eval_s"], 2)
+    return {"wall_s": wall_s, "whole_s": round(whole_s, 2), "successes": successes}
 
 
 def ours(checkpoint: Path, episodes: int, *, films: bool) -> dict[str, Any]:
@@ -84,10 +90,28 @@ def ours(checkpoint: Path, episodes: int, *, films: bool) -> dict[str, Any]:
     seeds = range(FIRST_SEED, FIRST_SEED + episodes)
     with tempfile.TemporaryDirectory() as folder:
         watches = [film_into(Path(folder))] if films else []
+        prepare(episodes)
+        while helpers.loaded() < helpers.standing():
+            time.sleep(0.05)
         began_s = time.perf_counter()
         rows = judge(setup, seeds, watches=watches)
         wall_s = time.perf_counter() - began_s
     return {"wall_s": round(wall_s, 2), "successes": [row.success for row in rows]}
+
+
+def whole_command(checkpoint: Path, episodes: int, *, films: bool) -> float:
+    """Seconds of one `vibrissa eval`, from its start to its end."""
+    with tempfile.TemporaryDirectory() as folder:
+        words = ["eval", str(checkpoint), "--task", TASK, "--episodes", str(episodes), "--alone"]
+        words += ["--device", "cpu", *(["--video", folder] if films else [])]
+        began_s = time.perf_counter()
+        done = subprocess.run(
+            [sys.executable, "-m", "vibrissa.cli", *words], capture_output=True, text=True
+        )
+        wall_s = time.perf_counter() - began_s
+    if "episodes" not in done.stdout:
+        raise SystemExit(f"vibrissa eval failed:\n{done.stderr[-2000:]}")
+    return round(wall_s, 2)
 
 
 def pretrained(checkpoint: Path) -> Path:
@@ -118,11 +142,13 @@ def compare(script: Path, checkpoint: Path, episodes: int, probe: int) -> dict[s
         theirs = stock(script, folder, place.cameras, episodes, batch, apart=apart, films=films)
         mine.append(ours(checkpoint, episodes, films=films))
         walls_s = [one["wall_s"] for one in mine]
-        won = mine[0]["successes"]
+        won, whole_s = mine[0]["successes"], whole_command(checkpoint, episodes, films=films)
         told["videos on" if films else "videos off"] = {
             "ours_wall_s": walls_s,
             "stock_wall_s": theirs["wall_s"],
             "times_as_fast": [round(theirs["wall_s"] / wall_s, 2) for wall_s in walls_s],
+            "whole_commands_s": {"ours": whole_s, "stock": theirs["whole_s"]},
+            "whole_commands_times_as_fast": round(theirs["whole_s"] / whole_s, 2),
             "ours_successes": sum(won),
             "stock_successes": sum(theirs["successes"]),
             "seeds_that_differ": sum(a != b for a, b in zip(won, theirs["successes"])),

@@ -77,6 +77,11 @@ def standing() -> int:
     return len(_standing)
 
 
+def loaded() -> int:
+    """How many of these have nothing left to load."""
+    return sum(helper.pipe.poll() for helper in _standing)
+
+
 def lend(most: int) -> list[Helper]:
     """At most `most` of those that have loaded. One that died of it is not missed."""
     lent: list[Helper] = []
