@@ -109,7 +109,7 @@ def whole_command(checkpoint: Path, episodes: int, *, films: bool) -> float:
             [sys.executable, "-m", "vibrissa.cli", *words], capture_output=True, text=True
         )
         wall_s = time.perf_counter() - began_s
-    if "episodes" not in done.stdout:
+    if done.returncode:
         raise SystemExit(f"vibrissa eval failed:\n{done.stderr[-2000:]}")
     return round(wall_s, 2)
 
