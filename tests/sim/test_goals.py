@@ -162,7 +162,7 @@ def test_what_a_brick_on_the_line_is(changes: dict, told: bool) -> None:
 def test_being_aligned_is_up_to_the_turns_that_do_not_show(
     yaw: float, goal_yaw: float, symmetry: int, of_goal: int
 ) -> None:
-    goal = Goal(np.zeros(2), goal_yaw, (0.1, 0.1), 0.0, of_goal)
+    goal = Goal((0.0, 0.0), goal_yaw, (0.1, 0.1), 0.0, of_goal)
     off = misaligned_rad(yaw, symmetry, goal)
     alike = math.lcm(max(1, symmetry), of_goal)
     assert 0 <= off <= math.pi / alike + 1e-9
