@@ -11,7 +11,7 @@ import pytest
 from fakes import OneJoint, Reach
 
 from vibrissa.bench.compare import Judged, compare, compare_two, differing
-from vibrissa.bench.compare_words import lines, points, verdict
+from vibrissa.bench.compare_words import lines, p_told, points, verdict
 from vibrissa.bench.contest import BLOCK, Entrant, common_seeds, hold
 from vibrissa.bench.evaluate import Setup
 from vibrissa.bench.judge import CutShort
@@ -349,3 +349,8 @@ def test_among_several_less_can_be_seen() -> None:
     assert alone is not None
     assert among is not None
     assert alone < among
+
+
+def test_a_chance_reads_as_a_part_of_a_sentence() -> None:
+    assert p_told(0.0274) == "p = 0.027"
+    assert p_told(1e-7) == "p below 0.0001"

@@ -40,7 +40,7 @@ def verdict(one: Comparison) -> list[str]:
     if one.unjudged:
         said = f"{one.first} and {one.second}: no verdict, because {one.unjudged}"
         return [said, f"  {basis(one)}"]
-    test = f"{HOW[one.test]}, p = {p_text(one.p_adjusted)}"
+    test = f"{HOW[one.test]}, {p_told(one.p_adjusted)}"
     if one.p_adjusted > one.p:
         test += ", corrected for the number of comparisons"
     bounds = f"{points(one.difference)} ({span(one)})"
@@ -104,6 +104,11 @@ def span(one: Comparison) -> str:
 
 def p_text(p: float) -> str:
     return f"{p:.2g}" if p >= 1e-4 else "below 0.0001"
+
+
+def p_told(p: float) -> str:
+    """As in a sentence: p = 0.03, or p below 0.0001."""
+    return f"p = {p_text(p)}" if p >= 1e-4 else f"p {p_text(p)}"
 
 
 def alike(correlation: float | None) -> str:
