@@ -164,7 +164,7 @@ def test_of_a_judgement_that_lost_a_worker_the_rows_so_far_are_reported(
     assert told.out.startswith("expert  2/2")
     assert told.err.splitlines()[-1] == (
         "vibrissa: a worker process was killed by SIGKILL. Take fewer: --workers 1. "
-        "2 of 5 episodes are judged."
+        "2 of 5 episodes are judged. The same command goes on with them."
     )
     assert len(read_rows(out / "outcomes.jsonl")) == 2
     assert (out / "report.html").is_file()
