@@ -263,7 +263,9 @@ def _weigh(checkpoint: Path, slots: int, episodes: int, pipe: Any) -> None:
             seen.append((f"{number} episodes", resident_mb()))
     peak = Path("/proc/self/status")
     most = [line for line in peak.read_text().splitlines() if line.startswith("VmHWM")]
-    pipe.send({"resident_mb": dict(seen), "peak_mb": round(int(most[0].split()[1]) / 1e3, 1)})
+    pipe.send(
+        {"resident_mb": dict(seen), "peak_mb": round(int(most[0].split()[1]) * 1024 / 1e6, 1)}
+    )
 
 
 def main() -> None:
