@@ -85,6 +85,15 @@ def test_options_that_cannot_be_read_are_one_line(capsys, argv, told) -> None:
     assert f"See vibrissa {' '.join(argv[: 2 if argv[0] == 'task' else 1])} --help." in err
 
 
+def test_no_memory_left_is_one_line(capsys, monkeypatch) -> None:
+    def greedy(_):
+        raise MemoryError
+
+    monkeypatch.setattr(cli, "_run", greedy)
+    assert cli.main(["eval"]) == 1
+    assert capsys.readouterr().err.startswith("vibrissa: there is no memory left. Close what ")
+
+
 def test_what_went_wrong_beside_an_error_is_told_above_it_and_nothing_twice(
     monkeypatch, capsys
 ) -> None:

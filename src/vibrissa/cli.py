@@ -53,6 +53,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
 }
 
 USAGE_EXIT, STOPPED_EXIT = 1, 130
+NO_MEMORY = (
+    "vibrissa: there is no memory left. Close what else runs on this computer. What was finished "
+    "has been kept."
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -71,6 +75,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         for note in _unsaid(error):
             print(note, file=sys.stderr)
         print(f"vibrissa: {error}", file=sys.stderr)
+        return USAGE_EXIT
+    except MemoryError:
+        print(NO_MEMORY, file=sys.stderr)
         return USAGE_EXIT
     except KeyboardInterrupt:
         print("vibrissa: stopped. What was finished has been kept.", file=sys.stderr)

@@ -17,7 +17,7 @@ from fakes import Tape
 
 from vibrissa import cli
 from vibrissa.bench.evaluate import Setup
-from vibrissa.bench.fleet import connected, work_off
+from vibrissa.bench.fleet import _what_it_raised, connected, work_off
 from vibrissa.bench.fleet_episodes import play_on_fleet
 from vibrissa.bench.judge import judge
 from vibrissa.bench.outcomes import RowFile
@@ -27,7 +27,7 @@ from vibrissa.commands import record
 from vibrissa.commands import scripted as scripted_command
 from vibrissa.control.drive import run_episode
 from vibrissa.core.episode import Episode, Start, Step
-from vibrissa.core.errors import UsageError, VibrissaError
+from vibrissa.core.errors import OutOfMemory, UsageError, VibrissaError
 from vibrissa.data.dataset import Dataset, open_dataset
 from vibrissa.data.recorder import finished, successful
 from vibrissa.sim.arm import SimArm
@@ -193,6 +193,14 @@ def test_whatever_an_actor_is_lost_by_its_share_is_done_again(loss: str) -> None
     told = work_off(ray, ray.actor, [(i,) for i in range(4)], 2)
     with pytest.raises(WorkerLost, match=r"3 actors died over the seed 2 \(.*\)\. Is there"):
         list(told)
+
+
+def test_an_actor_without_memory_is_lost_and_no_fault_of_the_policy() -> None:
+    """Its rows so far are kept, so it must be told as a worker's loss."""
+    told = _what_it_raised(SimpleNamespace(cause=OutOfMemory("cuda has no memory left.")))
+    assert isinstance(told, WorkerLost)
+    assert "cuda has no memory left. Fewer arms an actor need less: --slots 1" in str(told)
+    assert isinstance(_what_it_raised(SimpleNamespace(cause=MemoryError())), WorkerLost)
 
 
 def test_a_ray_that_breaks_down_is_one_line() -> None:

@@ -10,7 +10,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from commands.test_deploy import run
+from lerobot.policies.act.modeling_act import ACTPolicy
 
 from vibrissa import cli
 from vibrissa.bench.outcomes import Row, RowFile, read_rows
@@ -262,6 +264,51 @@ def test_what_breaks_in_a_rollout_ends_a_deployment_and_keeps_those_before(
     assert [row.reason for row in rows] == ["timeout", "timeout", "fault"]
     report = json.loads((tmp_path / "out" / "report.json").read_text())
     assert report["policy"]["faults"] == 1
+
+
+def cpu_is_full() -> None:
+    torch.empty(10**15)
+
+
+def gpu_is_full() -> None:
+    raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("full", [cpu_is_full, gpu_is_full])
+def test_no_memory_for_a_forward_pass_is_the_machine_s_trouble_and_no_fault_of_the_policy(
+    run: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    command: str,
+    full: Callable[[], None],
+) -> None:
+    predict, reset, begun = ACTPolicy.predict_action_chunk, CheckpointPolicy.reset, [0]
+
+    def counted(self: CheckpointPolicy, slots: Any) -> None:
+        begun[0] += len(slots)
+        reset(self, slots)
+
+    def short(self: ACTPolicy, batch: Any) -> Any:
+        if begun[0] >= (3 if command == "eval" else 5):  # two resets are the first look's
+            full()
+        return predict(self, batch)
+
+    monkeypatch.setattr(CheckpointPolicy, "reset", counted)
+    monkeypatch.setattr(ACTPolicy, "predict_action_chunk", short)
+    out = tmp_path / "out"
+    more = {"eval": ["--slots", "1", "--horizon", "10"], "deploy": ["--seconds", "0.5"]}
+    assert called(command, str(run), *more[command], "--out", str(out)) == 1
+    *_, line = capsys.readouterr().err.splitlines()
+    assert line.startswith("vibrissa: ")
+    assert "this computer has no memory left for the policy (" in line
+    reasons = [row.reason for row in read_rows(out / "outcomes.jsonl")]
+    assert reasons == ["timeout", "timeout"] + ["aborted"] * (command == "deploy")
+    report = json.loads((out / "report.json").read_text())["policy"]
+    assert (report["faults"], report["episodes"]) == (0, 2)
+    if command == "eval":
+        assert "--slots 1. 2 of 3 episodes are judged. The same command goes on" in line
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a full disk at hand")

@@ -149,6 +149,18 @@ def test_a_fault_behind_the_arm_s_back_ends_the_episode_well() -> None:
     assert tape.ends[0].outcome.reason == "fault"
 
 
+def test_no_memory_behind_the_arm_s_back_aborts_the_episode_and_is_no_fault() -> None:
+    class Greedy(Ramp):
+        def act(self, observations):
+            raise MemoryError
+
+    arm, tape = OneJoint(), Tape()
+    with pytest.raises(MemoryError):
+        run_behind(rollout(arm, ChunkPlayer(4), Reach(), [tape], clock=WallClock(200.0)), Greedy())
+    assert arm.held == 1
+    assert tape.ends[0].outcome.reason == "aborted"
+
+
 def test_a_camera_that_fails_behind_the_arm_s_back_is_a_fault_of_the_episode() -> None:
     arm, tape = OneJoint(), Tape()
 

@@ -29,7 +29,7 @@ from vibrissa.bench.compare_words import (
 from vibrissa.bench.contest import Entrant, Held
 from vibrissa.bench.films import clips
 from vibrissa.bench.outcomes import Row, count_classes, summarise
-from vibrissa.bench.page import machine, versions
+from vibrissa.bench.page import NO_MEMORY, machine, versions
 from vibrissa.bench.pages import Drawing, Film, Note, Page, Part, Section, Table, words, write_page
 from vibrissa.bench.telling import duration, measure_table
 from vibrissa.core.stats import posterior
@@ -255,7 +255,11 @@ def _films(
     for entrant, one in zip(pair, judged, strict=True):
         rows: list[Row] = [row for row in one.rows if row.seed in seeds]
         assert entrant.setup is not None
-        for clip in clips(entrant.setup, rows):
+        try:
+            filmed = clips(entrant.setup, rows)
+        except MemoryError:
+            return [Note(NO_MEMORY)]
+        for clip in filmed:
             row = clip.row
             title = f"{one.label}: {words(row.failure_class)}"
             film = Film(title, clip.film_mp4, clip.strip_png, kind=row.failure_class)

@@ -19,7 +19,7 @@ from typing import Any
 from vibrissa.bench.evaluate import Rows, Setup, Watch, evaluate
 from vibrissa.bench.helpers import WorkerLost, watching
 from vibrissa.bench.outcomes import Row
-from vibrissa.core.errors import UsageError, VibrissaError
+from vibrissa.core.errors import OutOfMemory, UsageError, VibrissaError
 
 LOCAL = "local"
 TRIES = 3  # of one share of the seeds; whatever kills three actors would kill a fourth
@@ -212,10 +212,14 @@ def _first_line(error: BaseException) -> str:
 
 def _what_it_raised(error: Any) -> Exception:
     cause = error.cause
+    if isinstance(cause, MemoryError):
+        told = f"{cause} " * isinstance(cause, OutOfMemory)
+        return WorkerLost(
+            f"an actor of the fleet has no memory left. {told}Fewer arms an actor need less: "
+            "--slots 1; so do fewer actors on a computer: --workers 1."
+        )
     if isinstance(cause, VibrissaError):
         return cause
-    if isinstance(cause, MemoryError):
-        return WorkerLost("an actor of the fleet has no memory left: --slots 1, or more machines.")
     return RuntimeError(f"an actor of the fleet failed:\n{error}")
 
 

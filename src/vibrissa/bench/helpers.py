@@ -22,21 +22,23 @@ from multiprocessing.reduction import ForkingPickler
 
 from vibrissa.bench.evaluate import Setup, Watch, evaluate
 from vibrissa.control.clock import settle_memory
-from vibrissa.core.errors import VibrissaError
+from vibrissa.core.errors import OutOfMemory, VibrissaError
 from vibrissa.core.protocols import Arm, Observer
 
 AHEAD = 2  # seeds a helper has waiting, so that it need not wait for its parent
 KEPT_SETUPS = 4  # with their policies, by a helper that may be asked for them again
 POLICIES = ("vibrissa.learn.policy",)  # what judging a checkpoint loads
 READY, DONE = "ready", "done"
-NO_MEMORY = (
-    "there is no memory left to judge with. Fewer at a time need less: vibrissa eval --workers 1 "
-    "--slots 1."
-)
 
 
 class WorkerLost(VibrissaError):
     """A worker process is gone, or has no memory left; the rows it gave before are kept."""
+
+
+def no_memory(error: MemoryError) -> str:
+    """What to say where there is none left: what asked for it, if it told, and what needs less."""
+    told = error if isinstance(error, OutOfMemory) else "there is no memory left to judge with."
+    return f"{told} Fewer at a time need less: vibrissa eval --workers 1 --slots 1."
 
 
 @dataclass
@@ -168,10 +170,10 @@ def _serve(pipe: Connection, load: tuple[str, ...]) -> None:
             _work(pipe, _setup(made, setups), watches)
     except (EOFError, BrokenPipeError, ConnectionResetError):
         return  # the parent is gone: nobody wants a row
+    except MemoryError as error:
+        pipe.send(WorkerLost(no_memory(error)))
     except VibrissaError as error:
         pipe.send(error)
-    except MemoryError:
-        pipe.send(WorkerLost(NO_MEMORY))
     except BaseException:
         pipe.send(RuntimeError("an evaluation worker failed:\n" + traceback.format_exc()))
         raise

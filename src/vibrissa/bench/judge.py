@@ -8,7 +8,7 @@ from dataclasses import replace
 from functools import partial
 
 from vibrissa.bench.evaluate import Rows, Setup, Watch, evaluate
-from vibrissa.bench.helpers import NO_MEMORY, WorkerLost, watching
+from vibrissa.bench.helpers import WorkerLost, no_memory, watching
 from vibrissa.bench.outcomes import Row
 from vibrissa.bench.setups import Place, scripted
 from vibrissa.bench.workers import (
@@ -74,7 +74,7 @@ def judge(
                 tell(len(done), f"{sum(r.success for r in done)} solved")
     except (WorkerLost, MemoryError) as lost:
         done = [rows[seed] for seed in seeds if seed in rows]
-        why = NO_MEMORY if isinstance(lost, MemoryError) else lost
+        why = no_memory(lost) if isinstance(lost, MemoryError) else lost
         raise CutShort(f"{why} {len(done)} of {len(seeds)} episodes are judged.", done) from lost
     return [rows[seed] for seed in seeds]
 

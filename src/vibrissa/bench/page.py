@@ -19,6 +19,7 @@ from vibrissa.core.contract import Contract
 from vibrissa.learn.run import MANIFEST, RunFolder, provenance
 from vibrissa.sim import gl
 
+NO_MEMORY = "There was no memory left to film with."
 _SCRIPTED = {
     "expert": "A script that reads the simulator's truth.",
     "zero": "It sees nothing and never moves.",
@@ -42,12 +43,15 @@ class Judged:
 
 
 def film(judged: Judged) -> tuple[list[Clip], str]:
-    """A clip of every class that occurred; without OpenGL none, and one line that says why."""
+    """A clip of every class that occurred; without OpenGL or memory none, and a line why."""
     trouble = gl.trouble()
     if trouble:
         return [], trouble
     gl.say()
-    return clips(judged.setup, choose(judged.rows)), ""
+    try:
+        return clips(judged.setup, choose(judged.rows)), ""
+    except MemoryError:
+        return [], NO_MEMORY
 
 
 def compose(

@@ -15,7 +15,7 @@ from typing import Any
 
 from vibrissa.bench import helpers
 from vibrissa.bench.evaluate import Rows, Setup, Watch, evaluate
-from vibrissa.bench.helpers import DONE, NO_MEMORY, Helper, WorkerLost, watching
+from vibrissa.bench.helpers import DONE, Helper, WorkerLost, no_memory, watching
 from vibrissa.bench.outcomes import Row
 from vibrissa.core.errors import VibrissaError
 
@@ -118,8 +118,8 @@ def evaluate_in_workers(
         while left:
             yield crew.next_row()
             left -= 1
-    except MemoryError:
-        raise WorkerLost(NO_MEMORY) from None
+    except MemoryError as error:
+        raise WorkerLost(no_memory(error)) from error
     finally:
         own.close()
         crew.close(over=not left)

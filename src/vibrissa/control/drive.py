@@ -96,7 +96,7 @@ def run_behind(episode: Rollout, policy: Policy) -> Episode:
                 asked_tick, asked_s = question.tick, time.perf_counter()
                 inference.ask(question)
             answer = inference.answer()
-            if isinstance(answer, PolicyFault):
+            if isinstance(answer, (PolicyFault, MemoryError)):
                 episode.throw(answer)
             elif answer is not None:
                 reply = Answer(answer, asked_tick, time.perf_counter() - asked_s)
@@ -121,13 +121,15 @@ class _Inference:
         self._answer = Future()
         self._questions.put(question)
 
-    def answer(self) -> NDArray[np.float32] | PolicyFault | None:
-        """The chunk (K, A), once, when it is ready."""
+    def answer(self) -> NDArray[np.float32] | PolicyFault | MemoryError | None:
+        """The chunk (K, A), once, when it is ready; or why there is none."""
         if self._answer is None or not self._answer.done():
             return None
         answer, self._answer = self._answer, None
         try:
             return answer.result()[0]
+        except MemoryError as error:  # the computer's trouble, and no failure of the policy
+            return error
         except Exception as error:  # a policy is foreign code: its failure ends the episode
             return fault_of(error)
 

@@ -56,8 +56,9 @@ def rollout(
 
     Whatever ends it (a verdict, the time limit, Ctrl-C, any exception), the arm is told to hold
     and every observer that was started is told the end, even if another one raised. Exceptions
-    go on to the caller afterwards. `laps` stops the time of every phase. An arm that is `led_on`,
-    by somebody who goes on leading it, is told to hold only where something went wrong.
+    go on to the caller afterwards. No memory left is no fault of the episode's: it is aborted.
+    `laps` stops the time of every phase. An arm that is `led_on`, by somebody who goes on leading
+    it, is told to hold only where something went wrong.
     """
     clock, laps = clock or FreeClock(), laps or NoLaps()
     start = Start(arm.contract, task.name, task.instruction, seed, arm.scene)
@@ -76,7 +77,7 @@ def rollout(
         clock.start()
         laps.start()
         reason = yield from _ticks(arm, pilot, task, observers, clock, laps, wall_time, count)
-    except (KeyboardInterrupt, GeneratorExit) as stop:
+    except (KeyboardInterrupt, GeneratorExit, MemoryError) as stop:
         reason, error = "aborted", stop
     except BaseException as fault:
         reason, error = "fault", fault

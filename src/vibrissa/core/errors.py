@@ -33,3 +33,7 @@ class CheckpointError(VibrissaError):
 
 class UsageError(VibrissaError):
     """An option, a name or a path that makes no sense."""
+
+
+class OutOfMemory(VibrissaError, MemoryError):
+    """The computer, or its GPU, has no memory left: no fault of who happened to ask for more."""

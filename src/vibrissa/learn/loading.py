@@ -19,6 +19,7 @@ from torch import Tensor
 
 from vibrissa.core.errors import CheckpointError
 from vibrissa.learn.act import Learner
+from vibrissa.learn.memory import memory_told
 from vibrissa.learn.statistics import taken_out, within
 from vibrissa.learn.weights import load_weights, read_weights
 
@@ -38,18 +39,23 @@ def load_learner(pretrained: Path, device: str) -> Learner:
 
     One that LeRobot saved before there were processors has its statistics within its weights;
     the processors are then made of them. Raises CheckpointError in one line for whatever is
-    missing, truncated, not ACT, or not safe.
+    missing, truncated, not ACT, or not safe; OutOfMemory where it does not fit in.
     """
     config = read_config(pretrained, device)
+    with memory_told("cpu"):
+        learner = _read(pretrained, config, device)
+    with memory_told(device):
+        learner.policy.to(device).eval()
+    return learner
+
+
+def _read(pretrained: Path, config: ACTConfig, device: str) -> Learner:
     stored = read_weights(pretrained)
     policy = _network(config, pretrained)
     if within(stored) and not any((pretrained / name).is_file() for name in PROCESSORS):
-        learner = _old(policy, config, stored, pretrained)
-    else:
-        load_weights(policy, pretrained, stored)
-        learner = _with_processors(policy, config, pretrained, device)
-    learner.policy.to(device).eval()
-    return learner
+        return _old(policy, config, stored, pretrained)
+    load_weights(policy, pretrained, stored)
+    return _with_processors(policy, config, pretrained, device)
 
 
 def read_config(pretrained: Path, device: str) -> ACTConfig:
@@ -84,7 +90,7 @@ def _require_act(kind: object, file: Path) -> None:
 
 def _network(config: ACTConfig, pretrained: Path) -> ACTPolicy:
     try:
-        with _quiet():
+        with _quiet(), memory_told("cpu"):
             return ACTPolicy(config)
     except (ValueError, TypeError, KeyError, RuntimeError, AssertionError) as error:
         file = pretrained / "config.json"
@@ -117,9 +123,10 @@ def _with_processors(
         _check_processor(pretrained, name)
     on_device = {"device_processor": {"device": device}}
     try:
-        before, after = make_pre_post_processors(
-            config, pretrained_path=str(pretrained), preprocessor_overrides=on_device
-        )
+        with memory_told(device):
+            before, after = make_pre_post_processors(
+                config, pretrained_path=str(pretrained), preprocessor_overrides=on_device
+            )
     except (OSError, ValueError, KeyError, ImportError, SafetensorError) as error:
         raise CheckpointError(
             f"the processors in {pretrained} cannot be loaded: {error}"

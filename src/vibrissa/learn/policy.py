@@ -24,6 +24,7 @@ from vibrissa.core.units import JOINTS, Unit, from_rad, to_rad
 from vibrissa.learn.act import Learner, camera_name, used_contract
 from vibrissa.learn.checkpoint import stored_contract
 from vibrissa.learn.loading import load_learner
+from vibrissa.learn.memory import memory_told
 from vibrissa.learn.run import pretrained_folder
 from vibrissa.learn.weights import WEIGHTS
 
@@ -166,9 +167,9 @@ class CheckpointPolicy:
     def predict(self, batch: Mapping[str, Tensor]) -> Tensor:
         """Chunks (B, K, A) in stored units for a batch in stored units, pictures in 0..1.
 
-        Raises PolicyFault for another shape.
+        Raises PolicyFault for another shape, OutOfMemory where there is none left for it.
         """
-        with torch.inference_mode(), _one_thread(self._device):
+        with memory_told(self._device), torch.inference_mode(), _one_thread(self._device):
             ready = self.learner.preprocessor(dict(batch))
             chunks = self.learner.policy.predict_action_chunk(ready)  # (B, K, A), normalised
             actions = self.learner.postprocessor(chunks.flatten(0, 1))
@@ -180,7 +181,7 @@ class CheckpointPolicy:
 
     def normalised(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """What the network itself is given for a batch in stored units, on the CPU."""
-        with torch.inference_mode(), _one_thread(self._device):
+        with memory_told(self._device), torch.inference_mode(), _one_thread(self._device):
             ready = self.learner.preprocessor(dict(batch))
         return {key: ready[key].float().cpu() for key in self.inputs}
 
@@ -189,6 +190,10 @@ class CheckpointPolicy:
 
         Raises PolicyFault for an observation that does not have what the checkpoint needs.
         """
+        with memory_told("cpu"):
+            return self._fed(observations)
+
+    def _fed(self, observations: Sequence[Observation]) -> dict[str, Tensor]:
         state = np.stack([o.state for o in observations])  # (B, S)
         if state.shape[1] != len(self.contract.state):
             raise PolicyFault(

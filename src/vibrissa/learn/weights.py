@@ -12,6 +12,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from vibrissa.core.errors import CheckpointError
+from vibrissa.learn.memory import memory_told
 
 WEIGHTS = "model.safetensors"
 
@@ -40,7 +41,7 @@ def read_weights(folder: Path) -> dict[str, Tensor]:
         also = f" ({', '.join(pickles)} is a pickle, which is never loaded)" if pickles else ""
         raise CheckpointError(f"no {WEIGHTS} in {folder}{also}.")
     try:
-        with safe_open(file, framework="pt") as stored:
+        with memory_told("cpu"), safe_open(file, framework="pt") as stored:
             return {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
         raise CheckpointError(f"{file} is truncated or no safetensors file: {error}.") from error
