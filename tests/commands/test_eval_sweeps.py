@@ -290,6 +290,61 @@ def test_a_checkpoint_that_cannot_be_read_is_left_out_and_told(
     assert line.startswith("fewer than two checkpoints can be read: checkpoint 000015")
 
 
+@pytest.fixture
+def three(debug_run: Path, tmp_path: Path) -> Path:
+    """A run with a third checkpoint, the last one, free to be damaged."""
+    import shutil
+
+    run = tmp_path / "run"
+    shutil.copytree(debug_run, run, symlinks=True)
+    shutil.copytree(run / "checkpoints" / "000020", run / "checkpoints" / "000030")
+    last = run / "checkpoints" / "last"
+    last.unlink()
+    last.symlink_to("000030")
+    return run
+
+
+def test_a_last_checkpoint_that_a_kill_cut_short_is_left_out_like_any_other(
+    three: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    weights = three / "checkpoints" / "000030" / "pretrained_model" / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:1000])
+    words = ["eval", str(three), "--all-checkpoints", "--episodes", "1", "--device", "cpu"]
+    assert cli.main([*words, "--alone", "--json"]) == 1
+    out, err = capsys.readouterr()
+    assert [one["cell"] for one in json.loads(out)["candidates"]] == ["000010", "000020"]
+    assert "warning checkpoint 000030 is left out: " in err
+
+
+def test_weights_that_are_not_finite_are_left_out_when_their_turn_comes_and_each_is_read_once(
+    three: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from safetensors.numpy import load_file, save_file
+
+    from vibrissa.bench.trials import Trial
+
+    weights = three / "checkpoints" / "000010" / "pretrained_model" / "model.safetensors"
+    tensors = load_file(weights)
+    tensors["model.action_head.bias"][0] = np.nan
+    save_file(tensors, weights)
+    load, read = Trial.load, []
+
+    def counted(self: Trial) -> object:
+        assert self.checkpoint is not None
+        read.append(self.checkpoint.parent.name)
+        return load(self)
+
+    monkeypatch.setattr(Trial, "load", counted)
+    words = ["eval", str(three), "--all-checkpoints", "--episodes", "1", "--device", "cpu"]
+    assert cli.main([*words, "--alone", "--json"]) == 1
+    out, err = capsys.readouterr()
+    told = json.loads(out)
+    assert [one["cell"] for one in told["candidates"]] == ["000020", "000030"]
+    assert "1 not finite: model.action_head.bias" in told["cautions"][0]
+    assert f"warning {told['cautions'][0]}" in err
+    assert read == ["000010", "000020", "000030"]  # and the one that is reported stays loaded
+
+
 def test_a_zero_pilot_that_succeeds_makes_the_judge_worthless(
     capsys: pytest.CaptureFixture[str],
 ) -> None:

@@ -52,6 +52,17 @@ def test_a_run_a_checkpoint_and_its_model_are_the_same(trained: Path) -> None:
     assert not np.array_equal(chunks[0], load_policy(trained / "checkpoints/000010").act(seen))
 
 
+def test_the_batch_that_suits_it_is_tried_out_once(trained: Path, monkeypatch) -> None:
+    policy = load_policy(trained, slots=8)
+    asked, predict = [], policy.predict
+    monkeypatch.setattr(policy, "predict", lambda batch: asked.append(1) or predict(batch))
+    rows = policy.best_rows()
+    tried = len(asked)
+    assert tried >= 2
+    assert policy.best_rows() == policy.in_rows(rows).best_rows() == rows
+    assert len(asked) == tried
+
+
 def test_its_chunks_are_stock_lerobots_actions(trained: Path) -> None:
     """The processors are applied once each and nothing else scales the numbers."""
     folder = trained / "checkpoints/last/pretrained_model"

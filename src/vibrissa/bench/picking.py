@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 from vibrissa.bench.outcomes import Row
 from vibrissa.bench.sweeps import Cell, Judged
 from vibrissa.bench.trials import Trial
-from vibrissa.core.errors import UsageError
+from vibrissa.core.errors import CheckpointError, UsageError
 
 
 @dataclass(frozen=True)
@@ -58,6 +58,43 @@ class Picked:
 def candidates(trial: Trial, checkpoints: Sequence[Path], pretrained: str) -> list[Cell]:
     """A cell for each checkpoint of a run, oldest first; `pretrained` is the folder in each."""
     return [Cell(path.name, trial.of((path / pretrained).resolve())) for path in checkpoints]
+
+
+class LeftOut:
+    """The checkpoints that cannot be read, found out one after another; each is told by `say`.
+
+    Raises CheckpointError as soon as no two of `count` are left to choose from. lines: one a
+    checkpoint that is left out.
+    """
+
+    def __init__(self, count: int, say: Callable[[str], None]):
+        self._left, self._say = count, say
+        self.lines: list[str] = []
+
+    def __call__(self, cell: Cell, error: CheckpointError) -> None:
+        self.lines.append(f"checkpoint {cell.name} is left out: {error}")
+        self._left -= 1
+        if self._left < 2:
+            raise CheckpointError(
+                f"fewer than two checkpoints can be read: {self.lines[0]}"
+            ) from error
+        self._say(self.lines[-1])
+
+
+def readable(cells: Sequence[Cell], leave_out: LeftOut) -> list[Cell]:
+    """Those that look whole at a glance; what else is wrong with one is seen when it is loaded."""
+    from vibrissa.learn.loading import require_readable  # torch, which scripted pilots do without
+
+    kept = []
+    for cell in cells:
+        assert cell.trial.checkpoint is not None
+        try:
+            require_readable(cell.trial.checkpoint)
+        except CheckpointError as error:
+            leave_out(cell, error)
+        else:
+            kept.append(cell)
+    return kept
 
 
 def choose(cells: Sequence[Cell], judged: Sequence[Sequence[Row]]) -> Cell:

@@ -15,7 +15,7 @@ from vibrissa.bench.judge import CutShort, judge
 from vibrissa.bench.options import KEYS, PilotOptions
 from vibrissa.bench.outcomes import Row, RowFile, Summary, summarise
 from vibrissa.bench.trials import CELLS, SetupOf, Trial, open_rows
-from vibrissa.core.errors import UsageError
+from vibrissa.core.errors import CheckpointError, UsageError
 from vibrissa.core.letters import holm
 from vibrissa.core.power import seen_apart, seen_by_mcnemar
 from vibrissa.core.stats import (
@@ -153,12 +153,14 @@ def run_cells(
     slots: int = 0,
     workers: int = 0,
     fleet: str = "",
+    leave_out: Callable[[Cell, CheckpointError], None] | None = None,
 ) -> list[list[Row]]:
     """The rows of every cell for all `seeds`, in order, with one bar over the whole sweep.
 
     folder: where each cell keeps its own `eval.json` and `outcomes.jsonl`; rows that are there
     already are not made again, so a sweep that was stopped goes on. slots, workers, fleet: see
-    `judge`; a local fleet is started once for all cells.
+    `judge`; a local fleet is started once for all cells. leave_out: is told of a cell whose
+    checkpoint cannot be read, which then has no rows; without it that ends the sweep.
     """
     judged: list[list[Row]] = []
     bar = progress(what, len(cells) * len(seeds), "episodes")
@@ -174,6 +176,11 @@ def run_cells(
             shape = {"slots": slots, "workers": workers, "fleet": fleet, "quiet": True}
             try:
                 judged.append(judge(setup_of(cell.trial), seeds, **kept, **shape))
+            except CheckpointError as error:
+                if leave_out is None:
+                    raise
+                leave_out(cell, error)
+                judged.append([])
             except CutShort as cut:
                 raise CutShort(f"{note}: {cut} {_kept_told(folder)}", cut.rows) from cut
     return judged

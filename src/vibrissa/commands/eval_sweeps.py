@@ -14,6 +14,7 @@ from vibrissa.core.errors import CheckpointError, UsageError
 if TYPE_CHECKING:
     from vibrissa.bench.outcomes import Row, Summary
     from vibrissa.bench.pages import Page
+    from vibrissa.bench.picking import LeftOut
     from vibrissa.bench.sweeps import Cell, Judged
     from vibrissa.bench.trials import Loader, Trial
     from vibrissa.commands.eval import Config
@@ -35,9 +36,7 @@ class Asked:
 
 
 def run(cfg: Config) -> int:
-    if cfg.all_checkpoints:
-        _require_checkpoints(cfg)
-    asked = _asked(cfg)
+    asked = _asked_of_run(cfg) if cfg.all_checkpoints else _asked(cfg)
     asked.loader(asked.trial)  # what does not fit is told before anything is made
     _begin(asked)
     if cfg.all_checkpoints:
@@ -55,6 +54,35 @@ def _asked(cfg: Config) -> Asked:
     seeds = cfg.only_seed or range(cfg.seeds, cfg.seeds + cfg.episodes)
     own = policy.horizon if policy is not None else None
     return Asked(cfg, trial, seeds, Loader(trial, policy), own)
+
+
+def _asked_of_run(cfg: Config) -> Asked:
+    """The same with the last checkpoint that is whole: a run may have been killed while it saved.
+
+    Raises CheckpointError where the run has no two.
+    """
+    from vibrissa.learn.run import PRETRAINED, checkpoints_of
+
+    assert cfg.checkpoint is not None
+    found = checkpoints_of(cfg.checkpoint)
+    if not found:
+        raise CheckpointError(f"the run {cfg.checkpoint} has no checkpoint yet.")
+    if len(found) == 1:
+        raise CheckpointError(
+            f"the run {cfg.checkpoint} has kept one checkpoint, {found[0].name}: there is nothing "
+            "to choose from. Train with a larger --keep."
+        )
+    from vibrissa.learn.loading import require_readable
+
+    last = found[-1]
+    for path in reversed(found):
+        try:
+            require_readable(path / PRETRAINED)
+        except CheckpointError:
+            continue  # told when it is left out
+        last = path
+        break
+    return replace(_asked(replace(cfg, checkpoint=last)), cfg=cfg)
 
 
 def _cautious(asked: Asked, cells: Sequence[Cell] = ()) -> Asked:
@@ -79,8 +107,12 @@ def _cautious(asked: Asked, cells: Sequence[Cell] = ()) -> Asked:
             "this is no test of what was learnt."
         )
     for line in odd:
-        print(f"warning {line}", file=sys.stderr)
+        _warn(line)
     return replace(asked, cautions=odd)
+
+
+def _warn(line: str) -> None:
+    print(f"warning {line}", file=sys.stderr)
 
 
 def _sweep(asked: Asked) -> int:
@@ -143,7 +175,7 @@ def _sites(asked: Asked) -> int:
 
 
 def _pick(asked: Asked) -> int:
-    from vibrissa.bench.picking import Picked, candidates, choose, require_apart
+    from vibrissa.bench.picking import LeftOut, Picked, candidates, choose, readable, require_apart
     from vibrissa.bench.sweep_page import lines, picked_page, wrong_with
     from vibrissa.bench.sweeps import verdicts
     from vibrissa.learn.run import PRETRAINED, checkpoints_of
@@ -154,8 +186,10 @@ def _pick(asked: Asked) -> int:
     require_apart(first, asked.seeds)
     asked = _cautious(asked)
     every = candidates(asked.trial, checkpoints_of(cfg.checkpoint), PRETRAINED)
-    cells, left_out = _readable(asked, every)
-    rows, _ = _judge(asked, cells, "choosing", seeds=first, beside=False)
+    left_out = LeftOut(len(every), _warn)
+    cells = readable(every, left_out)
+    rows, _ = _judge(asked, cells, "choosing", seeds=first, beside=False, leave_out=left_out)
+    cells, rows = [c for c, r in zip(cells, rows, strict=True) if r], [r for r in rows if r]
     winner = choose(cells, rows)
     final = [winner] if winner is cells[-1] else [cells[-1], winner]
     again, beside = _judge(asked, final, "reporting")
@@ -163,7 +197,7 @@ def _pick(asked: Asked) -> int:
     last = judged[0] if len(judged) > 1 else None
     chosen = verdicts(cells, rows)
     picked = Picked(chosen, first, asked.seeds, judged[-1], last)
-    odd = [*left_out, *asked.cautions, *wrong_with(chosen, {}), *wrong_with(judged, beside)]
+    odd = [*left_out.lines, *asked.cautions, *wrong_with(chosen, {}), *wrong_with(judged, beside)]
     told = {
         **picked.to_dict(),
         "beside": {name: one.to_dict() for name, one in beside.items()},
@@ -177,26 +211,7 @@ def _pick(asked: Asked) -> int:
         print("\n".join([*lines(judged, beside), picked.sentence]))
     _write(asked, picked_page(picked, _settings(cfg), beside=beside, cautions=odd), told)
     broke = exit_code([row for part in (*rows, *again) for row in part], _gifts(beside))
-    return max(broke, int(bool(left_out)))
-
-
-def _readable(asked: Asked, cells: Sequence[Cell]) -> tuple[list[Cell], list[str]]:
-    """The checkpoints that can be judged, and a line, which is told, for each that cannot be read.
-
-    Raises CheckpointError where no two are left to choose from.
-    """
-    kept, told = [], []
-    for cell in cells:
-        try:
-            asked.loader(cell.trial)
-            kept.append(cell)
-        except CheckpointError as error:
-            told.append(f"checkpoint {cell.name} is left out: {error}")
-    if len(kept) < 2:
-        raise CheckpointError(f"fewer than two checkpoints can be read: {told[0]}")
-    for line in told:
-        print(f"warning {line}", file=sys.stderr)
-    return kept, told
+    return max(broke, int(bool(left_out.lines)))
 
 
 def _judge(
@@ -206,6 +221,7 @@ def _judge(
     *,
     seeds: Sequence[int] | None = None,
     beside: bool = True,
+    leave_out: LeftOut | None = None,
 ) -> tuple[list[list[Row]], dict[str, Summary]]:
     """The rows of every cell, and what expert and zero pilot come to on the same seeds."""
     from vibrissa.bench.judge import BESIDE
@@ -227,6 +243,7 @@ def _judge(
         slots=cfg.slots,
         workers=cfg.workers,
         fleet=cfg.fleet,
+        leave_out=leave_out,
     )
     told = {name: summarise(r) for name, r in zip(others, rows[len(cells) :], strict=True)}
     return rows[: len(cells)], told
@@ -310,21 +327,6 @@ def _begin(asked: Asked) -> None:
         "pick_seeds": cfg.pick_seeds if cfg.all_checkpoints else None,
     }
     require_same(cfg.out, told, versions(), SWEEP)
-
-
-def _require_checkpoints(cfg: Config) -> None:
-    """Raise where the run has no two checkpoints to choose from."""
-    from vibrissa.learn.run import checkpoints_of
-
-    assert cfg.checkpoint is not None
-    found = checkpoints_of(cfg.checkpoint)
-    if not found:
-        raise CheckpointError(f"the run {cfg.checkpoint} has no checkpoint yet.")
-    if len(found) == 1:
-        raise CheckpointError(
-            f"the run {cfg.checkpoint} has kept one checkpoint, {found[0].name}: there is nothing "
-            "to choose from. Train with a larger --keep."
-        )
 
 
 def _stands_alone(asked: Asked) -> bool:

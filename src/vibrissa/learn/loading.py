@@ -21,7 +21,7 @@ from vibrissa.core.errors import CheckpointError
 from vibrissa.learn.act import Learner
 from vibrissa.learn.memory import memory_told
 from vibrissa.learn.statistics import taken_out, within
-from vibrissa.learn.weights import load_weights, read_weights
+from vibrissa.learn.weights import load_weights, read_weights, require_whole
 
 PROCESSORS = ("policy_preprocessor.json", "policy_postprocessor.json")
 
@@ -56,6 +56,15 @@ def _read(pretrained: Path, config: ACTConfig, device: str) -> Learner:
         return _old(policy, config, stored, pretrained)
     load_weights(policy, pretrained, stored)
     return _with_processors(policy, config, pretrained, device)
+
+
+def require_readable(pretrained: Path) -> None:
+    """Raise CheckpointError for what can be seen at a glance: no network, or weights cut short.
+
+    It takes milliseconds, whatever the size: of the weights only the header is looked at.
+    """
+    read_config(pretrained, "cpu")
+    require_whole(pretrained)
 
 
 def read_config(pretrained: Path, device: str) -> ACTConfig:

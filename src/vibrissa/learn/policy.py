@@ -60,6 +60,7 @@ class CheckpointPolicy:
         config: ACTConfig = learner.policy.config
         self.horizon, self.chunk = config.n_action_steps, config.chunk_size
         self._privileged: NDArray[np.int64] | None = None
+        self._suits = 0  # rows, once `best_rows` has found out
 
     @property
     def inputs(self) -> tuple[str, ...]:
@@ -116,6 +117,10 @@ class CheckpointPolicy:
         rows for instance and not with four. An episode must not depend on its place, so each
         size is tried, once, on made-up observations. One row is right by itself.
         """
+        self._suits = self._suits or self._tried_rows()
+        return self._suits
+
+    def _tried_rows(self) -> int:
         if self._device != "cpu":
             sizes = ROWS_ELSEWHERE
         else:

@@ -5,7 +5,10 @@ LeRobot loads with `strict=False`: what is missing keeps its random numbers, and
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -35,6 +38,19 @@ def load_weights(model: nn.Module, folder: Path, stored: dict[str, Tensor] | Non
 
 def read_weights(folder: Path) -> dict[str, Tensor]:
     """Every tensor of `folder`/model.safetensors, by name. Raises CheckpointError."""
+    with _opened(folder) as stored:
+        return {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
+
+
+def require_whole(folder: Path) -> None:
+    """Raise CheckpointError where `folder`/model.safetensors is missing or not of its length."""
+    with _opened(folder):
+        return
+
+
+@contextmanager
+def _opened(folder: Path) -> Iterator[Any]:
+    """The file, whose header is read and compared with its length. Raises CheckpointError."""
     file = folder / WEIGHTS
     if not file.is_file():
         pickles = [p.name for p in folder.glob("*") if p.suffix in (".bin", ".pt", ".pth", ".ckpt")]
@@ -42,7 +58,7 @@ def read_weights(folder: Path) -> dict[str, Tensor]:
         raise CheckpointError(f"no {WEIGHTS} in {folder}{also}.")
     try:
         with memory_told("cpu"), safe_open(file, framework="pt") as stored:
-            return {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
+            yield stored
     except (SafetensorError, OSError) as error:
         raise CheckpointError(f"{file} is truncated or no safetensors file: {error}.") from error
 
