@@ -69,12 +69,39 @@ def test_one_column_is_enough(tmp_path: Path) -> None:
         ("seed,success\nnan,1\n", "'nan' is no whole number"),
         ("success\n1\nwhat\n", "line 3 of .*'what' is neither"),
         ("seed,success\n1,1,1\n", "line 2 of .* has 3 cells, and the head has 2"),
+        ("seed,success\n-1,1\n", "'-1' is no whole number from 0 on"),
         ("seed,success,x,y\n1,1,left,0\n", "a spawn that is no number"),
+        ("seed,success,x,y\n1,1,inf,0\n", "a spawn that is infinite"),
+        ("seed,success,note\n1,1,ok\n2,1," + "x" * 140_000 + "\n", "line 3 of .*field larger"),
+        ("policy,success\nold,1\nnew,0\n", "holds old, new. Say who is meant: .*#old"),
     ],
 )
 def test_nonsense_is_one_line(tmp_path: Path, text: str, said: str) -> None:
     with pytest.raises(UsageError, match=said):
         read_table(written(tmp_path, text))
+
+
+def test_a_table_of_several_pilots_is_asked_which_one_is_meant(tmp_path: Path) -> None:
+    """Rows of two policies are never added up as if they were one's."""
+    file = written(tmp_path, "Policy;seed;success\nold;1;1\nnew;1;0\nnew;2;1\n")
+    told = read_table(file, pilot="new")
+    assert {row.seed: row.success for row in told.rows} == {1: False, 2: True}
+    assert told.words.startswith("2 episodes of new of theirs.csv: ")
+    with pytest.raises(UsageError, match=r"holds old, new\. Say who is meant"):
+        read_table(file, pilot="other")
+    alone = written(tmp_path, "seed,success\n1,1\n", "alone.csv")
+    with pytest.raises(UsageError, match=r"rows that name nobody\. Leave out #old"):
+        read_table(alone, pilot="old")
+    with pytest.raises(UsageError, match="names nobody"):
+        read_table(written(tmp_path, "{}", "eval_info.json"), pilot="old")
+
+
+def test_a_cell_may_hold_lines_and_a_spawn_that_nobody_knows(tmp_path: Path) -> None:
+    text = 'seed,success,note,x,y\n1,1,"it\nslipped",nan,0.1\n2,0,,0.2,0.1\nx,0,,,\n'
+    with pytest.raises(UsageError, match=r"line 5 of .*'x' is no whole number"):
+        read_table(written(tmp_path, text))
+    told = read_table(written(tmp_path, text.replace("x,0,,,\n", "")))
+    assert [row.spawn for row in told.rows] == [None, (0.2, 0.1, 0.0)]
 
 
 def test_a_table_that_is_not_there_or_no_text(tmp_path: Path) -> None:

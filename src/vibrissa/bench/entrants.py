@@ -4,7 +4,8 @@ LABEL=SOURCE, where LABEL= may be left out and SOURCE is one of
 a run, checkpoint or pretrained_model folder, with options behind it: RUN:horizon=10
 expert, zero or random, with a grip behind it: expert:min=0.02
 a folder of vibrissa eval, compare or deploy; FOLDER#NAME where it holds several pilots
-a table of episodes (.csv), a folder of lerobot-eval, or counts such as 32/50
+a table of episodes (.csv; TABLE#NAME where it has several policies), a folder of lerobot-eval,
+or counts such as 32/50
 """
 
 from __future__ import annotations
@@ -114,7 +115,7 @@ def _source(text: str) -> Source:
     if path.is_file() and (path.suffix.lower() in SUFFIXES or path.suffix == ".jsonl"):
         kind = "rows" if path.suffix == ".jsonl" else "table"
         name = path.resolve().parent.name if path.name == LEROBOT else path.stem
-        return Source(label or name, rest, kind, path, options, pilot)
+        return Source(label or pilot or name, rest, kind, path, options, pilot)
     if not path.is_dir():
         raise UsageError(
             f"no contender {rest!r}: there is no such file or folder. Known are a checkpoint, a "
@@ -162,7 +163,7 @@ def _recorded(one: Source, same_scenes: bool) -> Entrant:
         told = from_counts(one.text)
         return Entrant(one.label, told.words, None, _named(told.rows, one.label), "")
     if one.kind == "table":
-        told = read_table(one.path, same_scenes=same_scenes)
+        told = read_table(one.path, same_scenes=same_scenes, pilot=one.pilot)
         scenes = SEEDS if told.scenes else ""
         return Entrant(one.label, told.words, None, _named(told.rows, one.label), scenes)
     file = one.path if one.path.is_file() else one.path / OUTCOMES

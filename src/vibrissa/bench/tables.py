@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
+import math
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +31,7 @@ NAMES: Mapping[str, tuple[str, ...]] = {
     "x": ("spawn x", "x m", "x"),
     "y": ("spawn y", "y m", "y"),
     "yaw": ("spawn yaw", "yaw rad", "yaw"),
+    "pilot": ("policy", "pilot", "model", "method", "checkpoint"),
 }
 _COUNTS = re.compile(r"\s*(\d+)\s*/\s*(\d+)\s*")
 
@@ -57,38 +61,64 @@ def from_counts(text: str) -> Told:
     return Told(tuple(rows), False, "counts alone: nothing is known of its scenes")
 
 
-def read_table(file: Path, *, same_scenes: bool = False) -> Told:
+def read_table(file: Path, *, same_scenes: bool = False, pilot: str = "") -> Told:
     """A row an episode, with a head. same_scenes: episode numbers stand for scenes, as seeds do.
 
-    Columns are found by name (`NAMES`) and said. A .json is lerobot-eval's. Raises UsageError with
-    the line that is wrong.
+    Columns are found by name (`NAMES`) and said. pilot: whose rows are meant, where a column
+    names several. A .json is lerobot-eval's. Raises UsageError with the line that is wrong.
     """
     if file.suffix.lower() == ".json":
+        if pilot:
+            raise UsageError(f"{file}#{pilot}: this file names nobody. Leave out #{pilot}.")
         return _read_lerobot(file, same_scenes)
     head, lines = _read(file)
     columns = _columns(head, file)
-    key = columns.get("seed", columns.get("episode") if same_scenes else None)
-    rows: list[Row] = []
-    for number, cells in lines:
-        where = f"line {number} of {file}"
-        if len(cells) != len(head):
-            raise UsageError(f"{where} has {len(cells)} cells, and the head has {len(head)}.")
-        told = {role: cells[at].strip() for role, at in columns.items()}
-        seed = _whole(cells[key], where) if key is not None else len(rows)
-        rows.append(_told_row(seed, told, where))
-    if not rows:
+    cut = [(f"line {n} of {file}", _cut(cells, head, columns, n, file)) for n, cells in lines]
+    if not cut:
         raise UsageError(f"{file} holds no episode.")
-    twice = [s for s, n in _times([row.seed for row in rows]).items() if n > 1]
-    if key is not None and twice:
+    key = "seed" if "seed" in columns else "episode" if same_scenes else ""
+    key = key if key in columns else ""
+    mine = _of_one_pilot(cut, file, pilot)
+    rows = [
+        _told_row(_whole(told[key], where) if key else number, told, where)
+        for number, (where, told) in enumerate(mine)
+    ]
+    seed, times = Counter(row.seed for row in rows).most_common(1)[0]
+    if times > 1:
         raise UsageError(
-            f"{file} has seed {twice[0]} {_times([r.seed for r in rows])[twice[0]]} "
-            "times: one row an episode, and one episode a seed."
+            f"{file} has seed {seed} {times} times: one row an episode, and one episode a seed."
         )
     named = ", ".join(f"{role} from {head[at]!r}" for role, at in columns.items())
-    scenes = "" if key is not None else "; no column says which scene an episode had"
-    return Told(
-        tuple(rows), key is not None, f"{len(rows)} episodes of {file.name}: {named}{scenes}"
-    )
+    whose = f" of {pilot}" if pilot else ""
+    scenes = "" if key else "; no column says which scene an episode had"
+    words = f"{len(rows)} episodes{whose} of {file.name}: {named}{scenes}"
+    return Told(tuple(rows), bool(key), words)
+
+
+def _cut(
+    cells: Sequence[str], head: Sequence[str], columns: Mapping[str, int], number: int, file: Path
+) -> dict[str, str]:
+    """What a line says in each of the parts that its columns play."""
+    if len(cells) != len(head):
+        raise UsageError(
+            f"line {number} of {file} has {len(cells)} cells, and the head has {len(head)}."
+        )
+    return {role: cells[at].strip() for role, at in columns.items()}
+
+
+def _of_one_pilot(
+    cut: Sequence[tuple[str, dict[str, str]]], file: Path, pilot: str
+) -> list[tuple[str, dict[str, str]]]:
+    """The lines of the pilot that is meant: the one asked for, or the only one there is."""
+    names = list(dict.fromkeys(told["pilot"] for _, told in cut if told.get("pilot")))
+    if not pilot and len(names) < 2:
+        return list(cut)
+    if pilot not in names:
+        raise UsageError(
+            f"{file} holds {', '.join(names) or 'rows that name nobody'}. "
+            + (f"Say who is meant: {file}#{names[0]}" if names else f"Leave out #{pilot}.")
+        )
+    return [(where, told) for where, told in cut if told.get("pilot") == pilot]
 
 
 def _read_lerobot(file: Path, same_scenes: bool) -> Told:
@@ -114,12 +144,17 @@ def _read_lerobot(file: Path, same_scenes: bool) -> Told:
 def _read(file: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
     try:
         text = file.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{file} cannot be read ({error}). Save it as UTF-8.") from error
+    except OSError as error:
         raise UsageError(f"{file} cannot be read ({error}).") from error
     head = text.lstrip().partition("\n")[0]
     between = max(",;\t", key=head.count)  # the comma, where there is but one column
-    lines = csv.reader(text.splitlines(), delimiter=between)
-    told = [(number, line) for number, line in enumerate(lines, 1) if any(c.strip() for c in line)]
+    lines = csv.reader(io.StringIO(text), delimiter=between)
+    try:
+        told = [(lines.line_num, line) for line in lines if any(cell.strip() for cell in line)]
+    except csv.Error as error:
+        raise UsageError(f"line {lines.line_num} of {file} cannot be read ({error}).") from error
     if not told:
         raise UsageError(f"{file} is empty.")
     return told[0][1], told[1:]
@@ -163,23 +198,21 @@ def _spawn(told: Mapping[str, str], where: str) -> Spawn | None:
     if not told.get("x") or not told.get("y"):
         return None
     try:
-        return float(told["x"]), float(told["y"]), float(told.get("yaw") or 0.0)
+        spawn = float(told["x"]), float(told["y"]), float(told.get("yaw") or 0.0)
     except ValueError as error:
         raise UsageError(f"{where}: a spawn that is no number ({error}).") from error
+    if any(map(math.isinf, spawn)):
+        raise UsageError(f"{where}: a spawn that is infinite {spawn}.")
+    return None if any(map(math.isnan, spawn)) else spawn
 
 
 def _whole(cell: str, where: str) -> int:
     try:
         number = float(cell)
-        if number == int(number):
+        if number == int(number) >= 0:
             return int(number)
     except (ValueError, OverflowError):
         pass
-    raise UsageError(f"{where}: {cell!r} is no whole number, and stands where a seed should.")
-
-
-def _times(seeds: Sequence[int]) -> dict[int, int]:
-    told: dict[int, int] = {}
-    for seed in seeds:
-        told[seed] = told.get(seed, 0) + 1
-    return told
+    raise UsageError(
+        f"{where}: {cell!r} is no whole number from 0 on, and stands where a seed should."
+    )
