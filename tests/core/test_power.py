@@ -7,7 +7,7 @@ import pytest
 
 from vibrissa.core import power
 from vibrissa.core.anytime import bounds
-from vibrissa.core.stats import mcnemar
+from vibrissa.core.stats import barnard, mcnemar
 
 
 @pytest.mark.parametrize(
@@ -83,15 +83,33 @@ def test_more_seeds_show_smaller_differences_and_looking_costs() -> None:
 def test_too_few_seeds_could_have_shown_nothing() -> None:
     assert power.seen_by_anytime(5, 0.3) is None
     assert power.seen_by_mcnemar(5, 0.3) is None
-    assert power.seen_apart(3, 3, 0.7) is None
+    assert power.seen_apart(2, 2, 0.5) is None
     assert power.seen_apart(0, 3, 0.7) is None
 
 
 @pytest.mark.parametrize("n", [82, 294])
 def test_what_counts_apart_could_have_seen_is_the_number_needed(n: int) -> None:
-    found = power.seen_apart(n, n, 0.8)
+    found = power.seen_apart(n, n, 0.7)
     assert found is not None
-    assert abs(power.episodes_needed(0.8, 0.8 - found) - n) <= 1
+    assert abs(power.episodes_needed(0.7 + found / 2, 0.7 - found / 2) - n) <= 1
+
+
+@pytest.mark.parametrize(("n1", "n2", "rate"), [(3, 3, 0.5), (10, 10, 0.5), (12, 20, 0.9)])
+def test_what_few_counts_could_have_seen_is_found_four_times_in_five(
+    n1: int, n2: int, rate: float
+) -> None:
+    """Ten of each at 50 % tell 100 from 0 %: it is wrong to say that they could show nothing."""
+    found = power.seen_apart(n1, n2, rate)
+    assert found is not None
+    low = min(max(0.0, rate - found / 2), 1 - found)
+    rng = np.random.default_rng(7)
+    shares = []
+    for p1, p2 in ((low, low + found), (low + found, low)):
+        one, two = (rng.binomial(n, p, 1500).tolist() for n, p in ((n1, p1), (n2, p2)))
+        drawn = list(zip(one, two, strict=True))
+        p = {ends: barnard(ends[0], n1, ends[1], n2) for ends in set(drawn)}
+        shares.append(np.mean([p[ends] <= 0.05 for ends in drawn]))
+    assert min(shares) == pytest.approx(0.8, abs=0.035)
 
 
 def test_an_impossible_effort_is_refused() -> None:

@@ -10,8 +10,10 @@ import numpy as np
 from scipy.stats import binom, norm
 
 from vibrissa.core.anytime import first_crossing
+from vibrissa.core.stats import barnard_reach, score_at_least
 
 POWER = 0.8
+EXACT_TABLES = 3000  # up to so many 2 × 2 tables (50 against 50) power is added up over them all
 _FINE = 1e-4  # differences are found up to this
 
 
@@ -131,26 +133,31 @@ def seen_by_mcnemar(
 def seen_apart(
     n1: int, n2: int, rate: float, *, power: float = POWER, level: float = 0.95
 ) -> float | None:
-    """The smallest difference that two independent counts would show, four times in five.
+    """The smallest difference that Barnard's test of two counts finds, four times in five.
 
-    One pilot has `rate`, the other one lies towards a half of it. Normal approximation, as in
-    `episodes_needed`.
+    rate: of both together. The two lie on either side of it, or as near to that as 0 and 1 let
+    them; whichever is the better. Exact of few episodes, a normal approximation of more.
     """
     if n1 == 0 or n2 == 0:
         return None
+    few = (n1 + 1) * (n2 + 1) <= EXACT_TABLES
+    reach = barnard_reach(n1, n2, level) if few else _z((1 + level) / 2)
+
+    def found(p1: float, p2: float) -> float:
+        if few:
+            return score_at_least(reach, n1, p1, n2, p2)
+        middle = (n1 * p1 + n2 * p2) / (n1 + n2)
+        null = math.sqrt(middle * (1 - middle) * (1 / n1 + 1 / n2))
+        real = math.sqrt(p1 * (1 - p1) / n1 + p2 * (1 - p2) / n2)
+        away = abs(p1 - p2) - reach * null
+        return float(norm.cdf(away / real)) if real else float(away >= 0)
 
     def strong(difference: float) -> bool:
-        other = rate - difference if rate >= 0.5 else rate + difference
-        if not 0 <= other <= 1:
-            return True
-        middle = (n1 * rate + n2 * other) / (n1 + n2)
-        null = math.sqrt(middle * (1 - middle) * (1 / n1 + 1 / n2))
-        real = math.sqrt(rate * (1 - rate) / n1 + other * (1 - other) / n2)
-        return difference >= _z((1 + level) / 2) * null + _z(power) * real
+        low = min(max(0.0, rate - difference / 2), 1 - difference)
+        ends = (low, low + difference)
+        return min(found(*ends), found(*ends[::-1])) >= power
 
-    found = _smallest(strong)
-    most = max(rate, 1 - rate)
-    return found if found is not None and found < most else None
+    return _smallest(strong)
 
 
 def _smallest(strong: Callable[[float], bool]) -> float | None:

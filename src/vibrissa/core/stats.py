@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -141,22 +142,30 @@ def barnard(k1: int, n1: int, k2: int, n2: int) -> float:
     _check(k2, n2, 0.95)
     if n1 == 0 or n2 == 0 or k1 + k2 in (0, n1 + n2):
         return 1.0
+    score = abs(float(_scores(np.array(k1), n1, np.array(k2), n2)))
     if (n1 + 1) * (n2 + 1) > MOST_TABLES:
-        return float(2 * norm.sf(abs(_scores(np.array(k1), n1, np.array(k2), n2))))
+        return float(2 * norm.sf(score))
+    return _worst_chance(score, n1, n2)
+
+
+@cache
+def barnard_reach(n1: int, n2: int, level: float = 0.95) -> float:
+    """The smallest pooled |z| of a table that `barnard` calls different; infinite where none is."""
     one, two = np.arange(n1 + 1)[:, None], np.arange(n2 + 1)[None, :]
-    scores = _scores(one, n1, two, n2)  # (n1 + 1, n2 + 1), falling along a row
-    least = abs(scores[k1, k2]) - 1e-9
-    up, down = (scores >= least).sum(axis=1), (scores <= -least).sum(axis=1)  # (n1 + 1,)
+    places = np.unique(np.abs(_scores(one, n1, two, n2))).tolist()  # ever less likely
+    low, high = 0, len(places)
+    while low < high:
+        middle = (low + high) // 2
+        if _worst_chance(places[middle], n1, n2) <= 1 - level + 1e-12:
+            high = middle
+        else:
+            low = middle + 1
+    return places[low] if low < len(places) else math.inf
 
-    def chance(rates: NDArray[np.floating]) -> NDArray[np.floating]:
-        r = rates[:, None]
-        odd = binom.cdf(up - 1, n2, r) + binom.sf(n2 - down, n2, r)  # (R, n1 + 1)
-        return (binom.pmf(one[:, 0], n1, r) * odd).sum(axis=1)
 
-    rates, step = np.linspace(0.0005, 0.9995, 1000), 0.001
-    best = rates[np.argmax(chance(rates))]
-    fine = np.clip(best + step * np.linspace(-1, 1, 101), 0.0, 1.0)
-    return min(1.0, float(chance(fine).max()))
+def score_at_least(score: float, n1: int, p1: float, n2: int, p2: float) -> float:
+    """The chance that two counts with these true rates have a pooled |z| of `score` or more."""
+    return float(_chance_odd(score, n1, np.array([p1]), n2, np.array([p2]))[0])
 
 
 def posterior(k: int, n: int, rates: NDArray[np.floating]) -> NDArray[np.float64]:
@@ -191,6 +200,26 @@ def _scores(k1: NDArray[np.int64], n1: int, k2: NDArray[np.int64], n2: int) -> N
     spread = np.sqrt(pooled * (1 - pooled) * (1 / n1 + 1 / n2))
     away = k1 / n1 - k2 / n2
     return np.where(spread > 0, away / np.where(spread > 0, spread, 1.0), 0.0)
+
+
+def _worst_chance(score: float, n1: int, n2: int) -> float:
+    """Of a pooled |z| of `score` or more: at the common rate that makes it most likely."""
+    rates, step = np.linspace(0.0005, 0.9995, 1000), 0.001
+    best = rates[np.argmax(_chance_odd(score, n1, rates, n2, rates))]
+    fine = np.clip(best + step * np.linspace(-1, 1, 101), 0.0, 1.0)
+    return min(1.0, float(_chance_odd(score, n1, fine, n2, fine).max()))
+
+
+def _chance_odd(
+    score: float, n1: int, p1: NDArray[np.floating], n2: int, p2: NDArray[np.floating]
+) -> NDArray[np.floating]:
+    """The chance (R,) of a pooled |z| of `score` or more, of true rates p1 and p2, (R,) each."""
+    one, two = np.arange(n1 + 1)[:, None], np.arange(n2 + 1)[None, :]
+    scores = _scores(one, n1, two, n2)  # (n1 + 1, n2 + 1), falling along a row
+    least = score - 1e-9
+    up, down = (scores >= least).sum(axis=1), (scores <= -least).sum(axis=1)  # (n1 + 1,)
+    odd = binom.cdf(up - 1, n2, p2[:, None]) + binom.sf(n2 - down, n2, p2[:, None])  # (R, n1 + 1)
+    return (binom.pmf(one[:, 0], n1, p1[:, None]) * odd).sum(axis=1)
 
 
 def _covaried(pairs: Pairs) -> float:
