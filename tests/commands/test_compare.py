@@ -88,7 +88,25 @@ def test_it_goes_on_with_more_episodes_and_with_nothing_else(
     assert first["comparisons"][0]["pairs"]["neither"] == 4
     more = compared(capsys, *words, "--episodes", "7")
     assert more["comparisons"][0]["pairs"]["neither"] == 7
-    assert "was begun with" in refused(capsys, *words, "--episodes", "7", "--seeds", "5")
+    line = refused(capsys, *words, "--episodes", "7", "--seeds", "5")
+    assert "holds something else (seeds_from 2000000, now 5)" in line
+    plain = compared(capsys, *words, "--episodes", "7", "--friction", "plausible")
+    assert plain["comparisons"] == more["comparisons"]  # what was meant anyway may be said
+
+
+def test_what_a_checkpoint_executes_is_noted(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = [f"own={run}", f"short={run}:horizon=2", "--device", "cpu", "--episodes", "1"]
+    told = compared(capsys, *words, "--out", str(tmp_path / "out"), "--no-films")
+    own, short = (told["terms"]["contenders"][name] for name in ("own", "short"))
+    assert own["weights"] == short["weights"]
+    assert (short["executed"], short["options"]) == (2, "horizon=2")
+    assert own["executed"] > 2
+    assert f"2 of {own['chunk']} actions of a chunk executed" in short["what"]
+    other = [words[0], f"short={run}:horizon=3", *words[2:]]
+    line = refused(capsys, *other, "--out", str(tmp_path / "out"))
+    assert "contenders.short.executed 2, now 3" in line
 
 
 def test_checkpoints_folders_and_tables_are_compared_on_the_same_seeds(
@@ -129,7 +147,7 @@ def test_a_wider_spawn_is_another_place(tmp_path: Path, capsys: pytest.CaptureFi
     words = [f"near={tmp_path / '0.02'}#random", f"far={tmp_path / '0.05'}#random"]
     (one,) = compared(capsys, *words)["comparisons"]
     assert one["test"] == "Barnard"
-    assert "not the same scene for both" in one["unpaired"]
+    assert "tried in different scenes (spawn)" in one["unpaired"]
 
 
 def test_a_policy_that_only_breaks_down_is_told_and_ends_with_1(

@@ -83,6 +83,7 @@ def told_of(held: Held, entrants: Sequence[Entrant]) -> dict[str, Any]:
         },
         "ended": held.ended,
         "cautions": list(held.cautions),
+        "terms": dict(held.terms),
     }
 
 

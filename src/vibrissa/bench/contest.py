@@ -15,7 +15,6 @@ from vibrissa.core.errors import UsageError
 from vibrissa.show.progress import progress
 
 BLOCK = 16  # seeds between two looks: two rounds of the eight arms that stand side by side
-SETTINGS = "contest.json"  # what a folder of a comparison was begun with
 
 
 @dataclass(frozen=True)
@@ -24,7 +23,7 @@ class Entrant:
 
     scenes: what the seeds of its rows number; stopped: whether an earlier comparison ended when it
     had seen enough of them; scene: what they were played in; see `compare.Judged`. words: what it
-    is.
+    is. played: what else its outcomes come from, as plain values: weights, executed part.
     """
 
     label: str
@@ -34,6 +33,7 @@ class Entrant:
     scenes: str = SEEDS
     stopped: bool = False
     scene: Mapping[str, Any] | None = None
+    played: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Held:
     """A contest that is over. beside: expert and zero pilot. ended: why it was.
 
     lost: what was lost of it, where a worker process was; the rows are those until then. cautions:
-    what was odd before the first episode.
+    what was odd before the first episode. terms: what it was held under (see `terms`).
     """
 
     judged: tuple[Judged, ...]
@@ -50,6 +50,7 @@ class Held:
     ended: str = ""
     lost: str = ""
     cautions: Sequence[str] = ()
+    terms: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def broken(self) -> list[str]:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vibrissa.bench.compare import SEEDS, scenes_differ
-from vibrissa.bench.contest import SETTINGS, Entrant
+from vibrissa.bench.contest import Entrant
 from vibrissa.bench.judge import BESIDE
 from vibrissa.bench.logbook import DEPLOYMENT, counted, read_told
 from vibrissa.bench.options import PilotOptions, named
@@ -25,10 +25,19 @@ from vibrissa.bench.order import ORDER
 from vibrissa.bench.outcomes import Row, read_rows
 from vibrissa.bench.setups import PILOTS, Place, learnt, scripted
 from vibrissa.bench.tables import LEROBOT, SUFFIXES, from_counts, is_counts, read_table
-from vibrissa.bench.trials import CELLS, OUTCOMES, SWEEP, TRIAL, read_sweep, read_trial
+from vibrissa.bench.terms import SETTINGS, scene_of
+from vibrissa.bench.trials import (
+    CELLS,
+    OUTCOMES,
+    SWEEP,
+    TRIAL,
+    read_sweep,
+    read_trial,
+    weights_of,
+)
 from vibrissa.core.contract import Contract
 from vibrissa.core.errors import ContractError, UsageError
-from vibrissa.learn.run import MANIFEST, PRETRAINED
+from vibrissa.learn.run import MANIFEST, PRETRAINED, pretrained_folder
 
 if TYPE_CHECKING:  # torch is loaded only where there is a policy
     from vibrissa.learn.policy import CheckpointPolicy
@@ -93,7 +102,8 @@ def enter(
             bare = Place(place.task, place.scene)
             setup = scripted(bare, one.pilot, grip=one.options.grip)
             words, scene = f"the scripted pilot {one.text}", place.scene.to_dict()
-            entrants.append(Entrant(one.label, words, setup, scene=scene))
+            played = {"options": one.options.text}
+            entrants.append(Entrant(one.label, words, setup, scene=scene, played=played))
         else:
             entrants.append(_recorded(one, same_scenes))
             _require_its_scene(place, entrants[-1])
@@ -146,14 +156,23 @@ def _short(path: Path) -> str:
 
 def _policy(one: Source, policy: CheckpointPolicy, place: Place) -> Entrant:
     options = one.options
-    played = {"horizon": options.horizon, "ensemble": options.ensemble, "grip": options.grip}
+    ways = {"horizon": options.horizon, "ensemble": options.ensemble, "grip": options.grip}
     try:
-        setup = learnt(place, policy, **played)
+        setup = learnt(place, policy, **ways)
     except ContractError as error:
         raise ContractError(f"{one.label}: {error}") from error
+    part = 1 if options.ensemble is not None else options.horizon or policy.horizon
+    played = {
+        "weights": weights_of(pretrained_folder(one.path)),
+        "options": options.text,
+        "executed": part,
+        "chunk": policy.chunk,
+        "contract": policy.contract.digest,
+    }
     more = f", {options.text}" if options.text else ""
-    words, scene = f"the checkpoint {one.path}{more}", place.scene.to_dict()
-    return Entrant(one.label, words, replace(setup, name=one.label), scene=scene)
+    words = f"the checkpoint {one.path}{more}; {part} of {policy.chunk} actions of a chunk executed"
+    setup, scene = replace(setup, name=one.label), place.scene.to_dict()
+    return Entrant(one.label, words, setup, scene=scene, played=played)
 
 
 def _recorded(one: Source, same_scenes: bool) -> Entrant:
@@ -177,7 +196,8 @@ def _recorded(one: Source, same_scenes: bool) -> Entrant:
         raise UsageError(f"{one.path} holds no judged episode yet.")
     if len({row.seed for row in rows}) < len(rows):
         raise UsageError(f"{file} has a seed twice for one pilot: it is no single evaluation.")
-    stopped, scene = (file.parent / SETTINGS).is_file(), None
+    stopped = (file.parent / SETTINGS).is_file()
+    scene = scene_of(file.parent) if stopped else None
     if (file.parent / TRIAL).is_file():
         scene = read_trial(file.parent)[0].place.scene.to_dict()
     named_ = _named(rows, one.label)

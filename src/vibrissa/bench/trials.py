@@ -25,15 +25,15 @@ TRIAL, SWEEP, OUTCOMES, CELLS = "eval.json", "sweep.json", "outcomes.jsonl", "ce
 FORMAT = 1
 POLICY = "policy"
 _UNCOMPARED = ("versions",)  # told, but no reason to refuse a folder
+MOST_TOLD = 4  # differences, of which a line names so many
 
 
 @dataclass(frozen=True)
 class Trial:
     """One pilot in one place. checkpoint: the pretrained_model folder; None of a scripted pilot.
 
-    weights: the digest of the checkpoint's
-    files, so that another one under the same path is found out. contract: what its numbers mean,
-    for one that does not carry it.
+    weights: the digest of the checkpoint's files, so that another one under the same path is
+    found out. contract: what its numbers mean, for one that does not carry it.
     """
 
     place: Place
@@ -161,11 +161,11 @@ def require_same(
     """Begin `folder` with a file `name` that says `told`, or see that it says so already."""
     file, told = folder / name, json.loads(json.dumps(dict(told)))
     if file.is_file():
-        before = _read(file)
-        differ = [k for k in {**before, **told} if before.get(k) != told.get(k)]
-        differ = [k for k in differ if k not in _UNCOMPARED]
+        before = {k: v for k, v in read_json(file).items() if k not in _UNCOMPARED}
+        differ = _differences(before, told)
         if differ:
-            words = "; ".join(f"{k} {_short(before, k)}, now {_short(told, k)}" for k in differ)
+            more = [f"and {len(differ) - MOST_TOLD} more"] if len(differ) > MOST_TOLD else []
+            words = "; ".join(differ[:MOST_TOLD] + more)
             raise UsageError(
                 f"{folder} holds something else ({words}). Ask for the same to go on with it, or "
                 "name another folder."
@@ -198,7 +198,7 @@ def read_trial(folder: Path) -> tuple[Trial, dict[str, str]]:
         cells = sorted(p.parent.name for p in folder.glob(f"{CELLS}/*/{TRIAL}"))
         more = f" A sweep's cells do: {', '.join(cells)} in {folder / CELLS}." if cells else ""
         raise UsageError(f"{folder} holds no evaluation: it has no {TRIAL}.{more}")
-    raw = _read(file)
+    raw = read_json(file)
     try:
         return Trial.from_dict(raw), dict(raw.get("versions", {}))
     except (KeyError, TypeError, ValueError, VibrissaError) as error:
@@ -207,18 +207,31 @@ def read_trial(folder: Path) -> tuple[Trial, dict[str, str]]:
 
 def read_sweep(folder: Path) -> dict[str, Any]:
     """What a sweep was asked for, as `require_same` began it. Raises UsageError."""
-    return _read(folder / SWEEP)
+    return read_json(folder / SWEEP)
 
 
-def _read(file: Path) -> dict[str, Any]:
+def read_json(file: Path) -> dict[str, Any]:
+    """What a JSON file of a folder tells. Raises UsageError where it cannot be read."""
     try:
         return dict(json.loads(file.read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError) as error:
         raise UsageError(f"{file} cannot be read ({error}).") from error
 
 
-def _short(told: Mapping[str, Any], key: str, most: int = 60) -> str:
-    text = json.dumps(told.get(key))
+def _differences(before: Mapping[str, Any], now: Mapping[str, Any], under: str = "") -> list[str]:
+    """What differs, each as `scene.spawn.half_m 0.04, now 0.08`."""
+    found: list[str] = []
+    for key in {**before, **now}:
+        was, is_ = before.get(key), now.get(key)
+        if isinstance(was, Mapping) and isinstance(is_, Mapping):
+            found += _differences(was, is_, f"{under}{key}.")
+        elif was != is_:
+            found.append(f"{under}{key} {_short(was)}, now {_short(is_)}")
+    return found
+
+
+def _short(value: Any, most: int = 60) -> str:
+    text = json.dumps(value)
     return text if len(text) <= most else "another one"
 
 

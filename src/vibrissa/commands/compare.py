@@ -11,7 +11,7 @@ from __future__ import annotations
 import json as json_
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -23,14 +23,13 @@ from vibrissa.core.errors import UsageError
 
 if TYPE_CHECKING:
     from vibrissa.bench.contest import Entrant, Held
-    from vibrissa.bench.entrants import Source
     from vibrissa.bench.outcomes import Row
     from vibrissa.bench.setups import Place
     from vibrissa.core.contract import Contract
     from vibrissa.learn.policy import CheckpointPolicy
 
 HELD_OUT = 2_000_000  # as in vibrissa eval: no demonstration comes from these seeds
-UNSETTLED = ("episodes", "out", "json", "no_films", "contenders")  # may differ when it goes on
+UNTOLD = ("out", "json", "no_films", "contenders")  # what the page does not list as a setting
 
 
 @dataclass(frozen=True)
@@ -40,9 +39,9 @@ class Config:
     task: str = ""
     """A task by name, or a file of your own; without it, the one the checkpoint was made for."""
     episodes: int = 200
-    """At most so many seeds. With the same --out and more of them, a comparison goes on."""
+    """At most so many seeds are tried. With the same --out and more of them, it goes on."""
     seeds: int = HELD_OUT
-    """The first seed; the others follow it."""
+    """The first seed; the others follow it. Recorded contenders bring their own seeds."""
     site: str = ""
     """Where the object starts: a site of the task, by name; the usual one by default."""
     spawn_half: float | None = None
@@ -90,17 +89,23 @@ def run(cfg: Config) -> int:
         wanted, partial(_open, cfg), partial(_place, cfg), same_scenes=cfg.same_scenes
     )
     seeds = common_seeds(entrants, cfg.seeds, cfg.episodes)
-    known, keep = _rows(cfg, wanted, entrants)
-    odd = _cautions(wanted, entrants, seeds)
+    told = _terms(cfg, entrants, place)
+    known, keep = _rows(cfg, told)
+    odd = _cautions(entrants, seeds)
     held = hold(entrants, seeds, place=place, known=known, keep=keep, level=cfg.level)
-    held = replace(held, cautions=odd)
+    held = replace(held, cautions=odd, terms=told)
     page = None
     if cfg.out is not None:
         from vibrissa.bench.compare_page import write
 
         wall_s = time.perf_counter() - began_s
         page = write(
-            held, entrants, cfg.out, films=not cfg.no_films, settings=_settings(cfg), wall_s=wall_s
+            held,
+            entrants,
+            cfg.out,
+            films=not cfg.no_films,
+            settings=_settings(cfg, place),
+            wall_s=wall_s,
         )
     _tell(cfg, held, entrants, page)
     return _exit_code(held)
@@ -153,9 +158,7 @@ def _place(cfg: Config, contract: Contract | None) -> Place:
     )
 
 
-def _cautions(
-    wanted: Sequence[Source], entrants: Sequence[Entrant], seeds: Sequence[int]
-) -> list[str]:
+def _cautions(entrants: Sequence[Entrant], seeds: Sequence[int]) -> list[str]:
     """What is odd before the first episode: inputs that a policy never had, seeds it may know."""
     from vibrissa.bench.first_look import odd_from
 
@@ -166,10 +169,9 @@ def _cautions(
         if one.setup is not None
         for line in odd_from(one.setup, seeds)
     ]
-    alike: dict[tuple[str, str], str] = {}
-    for one in wanted:
-        digest = _digest(one)
-        other = alike.setdefault((digest, one.options.text), one.label) if digest else one.label
+    alike: dict[tuple[str, ...], str] = {}
+    for one in policies:
+        other = alike.setdefault((one.played["weights"], one.played["options"]), one.label)
         if other != one.label:
             odd.append(f"{other} and {one.label} are the same weights, played in the same way.")
     if policies and min(seeds) < HELD_OUT:
@@ -182,37 +184,40 @@ def _cautions(
     return odd
 
 
-def _rows(
-    cfg: Config, wanted: Sequence[Source], entrants: Sequence[Entrant]
-) -> tuple[Sequence[Row], Callable[[Row], None]]:
+def _terms(cfg: Config, entrants: Sequence[Entrant], place: Place | None) -> dict[str, Any]:
+    from vibrissa.bench.terms import terms
+    from vibrissa.learn.preflight import device_named
+
+    learnt = any(one.setup is not None and one.setup.policy is not None for one in entrants)
+    return terms(
+        entrants,
+        place,
+        seeds_from=cfg.seeds,
+        level=cfg.level,
+        same_scenes=cfg.same_scenes,
+        device=device_named(cfg.device) if learnt else "",
+    )
+
+
+def _rows(cfg: Config, told: Mapping[str, Any]) -> tuple[Sequence[Row], Callable[[Row], None]]:
     """The rows that --out holds already, and where new ones go."""
-    from vibrissa.bench.contest import SETTINGS
-    from vibrissa.bench.ledger import Ledger
     from vibrissa.bench.outcomes import RowFile
+    from vibrissa.bench.page import versions
+    from vibrissa.bench.terms import begin
+    from vibrissa.bench.trials import OUTCOMES
 
     if cfg.out is None:
         return (), lambda _row: None
-    told = {one.label: one.words for one in entrants}
-    told |= {f"{one.label} weights": digest for one in wanted if (digest := _digest(one))}
-    Ledger(cfg.out / SETTINGS, {**_settings(cfg), "contenders": told})
-    file = RowFile(cfg.out / "outcomes.jsonl")
+    begin(cfg.out, told, versions())
+    file = RowFile(cfg.out / OUTCOMES)
     return list(file.rows), file.add
 
 
-def _digest(one: Source) -> str:
-    if one.kind != "policy":
-        return ""
-    from vibrissa.bench.trials import weights_of
-    from vibrissa.learn.run import pretrained_folder
-
-    return weights_of(pretrained_folder(one.path))
-
-
-def _settings(cfg: Config) -> dict[str, Any]:
-    """What must be the same when a comparison goes on, as plain values."""
-    told = {name: value for name, value in vars(cfg).items() if name not in UNSETTLED}
-    kept = {name: value for name, value in told.items() if value not in (None, "", ())}
-    return {n: v if isinstance(v, (int, float, str)) else str(v) for n, v in kept.items()}
+def _settings(cfg: Config, place: Place | None) -> dict[str, Any]:
+    """For the page: what was asked for, and the task that it came to."""
+    told = {name: value for name, value in vars(cfg).items() if name not in UNTOLD}
+    told |= {"task": place.task} if place is not None else {}
+    return {name: value for name, value in told.items() if value not in (None, "", ())}
 
 
 def _tell(cfg: Config, held: Held, entrants: Sequence[Entrant], page: Path | None) -> None:

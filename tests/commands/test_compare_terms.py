@@ -1,0 +1,44 @@
+"""`vibrissa compare --out`: a folder holds the outcomes of one scene, and says which."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from commands.test_compare import compared, refused
+
+
+def test_a_folder_knows_in_which_scene_it_was_judged(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Rows of two scenes never come to stand in one folder, nor beside each other unseen."""
+    out = tmp_path / "near"
+    words = ["still=zero:min=0.01", "random", "--task", "lift", "--episodes", "2", "--no-films"]
+    told = compared(capsys, *words, "--spawn-half", "0.03", "--out", str(out))
+    terms = json.loads((out / "contest.json").read_text("utf8"))
+    assert (terms["task"], terms["scene"]["spawn"]["half_m"]) == ("lift", 0.03)
+    assert terms["contenders"]["still"]["options"] == "grip=min=0.01"
+    assert terms.pop("versions")
+    assert json.loads((out / "compare.json").read_text("utf8"))["terms"] == terms == told["terms"]
+    line = refused(capsys, *words, "--spawn-half", "0.05", "--out", str(out))
+    assert "holds something else (scene.spawn.half_m 0.03, now 0.05). Ask for the same" in line
+    old = f"old={out}#random"
+    line = refused(capsys, old, "now=random", "--task", "lift", "--spawn-half", "0.05")
+    assert "old was judged in another scene (spawn) than the others would be" in line
+    again = compared(capsys, old, "now=random", "--task", "lift", "--spawn-half", "0.03")
+    assert again["comparisons"][0]["pairs"]["neither"] == 2
+    wide = tmp_path / "wide"
+    compared(capsys, *words, "--spawn-half", "0.05", "--out", str(wide))
+    (one,) = compared(capsys, old, f"wide={wide}#random")["comparisons"]
+    assert one["unpaired"].startswith("they were tried in different scenes (spawn)")
+
+
+def test_a_folder_that_does_not_know_its_scene_is_not_gone_on_with(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "contest.json").write_text('{"settings": {"seeds": 2000000}, "done": []}')
+    (tmp_path / "outcomes.jsonl").write_text("")
+    line = refused(capsys, "zero", "random", "--task", "lift", "--out", str(tmp_path))
+    assert "was begun by a version that did not note in which scene" in line
+    assert (tmp_path / "outcomes.jsonl").exists()
