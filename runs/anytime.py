@@ -66,7 +66,7 @@ def at_the_end(won: Counts, lost: Counts) -> NDArray[np.bool_]:
 
 
 def when_it_looks(z: float) -> Rule:
-    """Stop where a plain z first exceeds `z` (never before 10 pairs), and read e there alone."""
+    """Stop where a plain z first exceeds `z`, after 10 pairs at least; read e there alone."""
 
     def rule(won: Counts, lost: Counts) -> NDArray[np.bool_]:
         tempting = paired_z(won, lost) > z

@@ -103,6 +103,7 @@ def _compared(cfg: Config, name: str, words: Sequence[object]) -> dict[str, Any]
     fresh, began_s = not out.exists(), time.monotonic()
     _vibrissa("compare", *words, "--episodes", cfg.episodes, "--device", "cpu", "--out", out)
     told = json.loads((out / "compare.json").read_text(encoding="utf-8"))
+    del told["terms"]  # a whole scene each; what differs stands above
     told["contenders"] = {
         label: {key: one[key] for key in TOLD} for label, one in told["contenders"].items()
     }

@@ -136,6 +136,13 @@ def test_what_broke_is_the_policy_s_or_nobody_s() -> None:
     assert (told.paired.seeds, told.paired.only_first, told.left_out) == (1, 1, 3)
 
 
+def test_who_stopped_before_all_planned_pairs_were_tried_is_told_what_p_is_worth() -> None:
+    rows = [_row(number, "AB"[number % 2], "success") for number in range(4)]
+    early = "2 of 3 planned pairs were tried, and this p holds only if nothing that was seen"
+    assert early in standing(rows, 3).lines(("one", "two"))[2]
+    assert "planned" not in standing(rows, 2).lines(("one", "two"))[2]
+
+
 def test_a_policy_that_breaks_ends_it_and_stays_hidden(tmp_path: Path) -> None:
     book, order = Logbook(tmp_path, TOLD, CONTRACT), take_order(tmp_path, 3, None)
     good = stage(behind=False)

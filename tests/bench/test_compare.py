@@ -11,7 +11,7 @@ import pytest
 from fakes import OneJoint, Reach
 
 from vibrissa.bench.compare import Judged, compare, compare_two, differing
-from vibrissa.bench.compare_words import lines, p_told, points, verdict
+from vibrissa.bench.compare_words import lines, verdict
 from vibrissa.bench.contest import BLOCK, Entrant, common_seeds, hold
 from vibrissa.bench.evaluate import Setup
 from vibrissa.bench.judge import CutShort
@@ -284,15 +284,6 @@ def test_several_are_corrected_for_their_number() -> None:
     assert set(three.letters.values()) == {"a"}
 
 
-def test_differences_are_told_with_their_sign() -> None:
-    assert [points(d) for d in (0.1, -0.034, 0.001, -0.001)] == [
-        "+10 points",
-        "−3 points",
-        "0 points",
-        "0 points",
-    ]
-
-
 def test_a_verdict_stays_that_of_the_seeds_that_decided() -> None:
     """Others may keep two going that were sure long ago; what comes then may look different."""
     one, two = "1" * 9 + "0" * 14, "0" * 9 + "1" * 14
@@ -313,6 +304,16 @@ def test_how_many_there_are_of_a_stopped_comparison_was_no_accident() -> None:
     counts = compare_two(replace(one, stopped=True), replace(two, scenes=""))
     assert counts.test == "Barnard"
     assert "episodes of one there are was chosen by what they showed" in counts.unpaired
+
+
+def test_different_tasks_are_never_paired() -> None:
+    one = Judged("one", rows("one", "1100"))
+    other = tuple(replace(row, task="lift") for row in rows("two", "1010"))
+    found = compare_two(one, Judged("two", other))
+    assert found.pairs is None
+    assert found.unpaired == "they were tried at different tasks (reach and lift)"
+    unknown = tuple(replace(row, task="") for row in rows("two", "1010"))
+    assert compare_two(one, Judged("two", unknown)).pairs == Pairs(1, 1, 1, 1)
 
 
 def drawn(label: str, told: str, **sampled: object) -> Judged:
@@ -349,8 +350,3 @@ def test_among_several_less_can_be_seen() -> None:
     assert alone is not None
     assert among is not None
     assert alone < among
-
-
-def test_a_chance_reads_as_a_part_of_a_sentence() -> None:
-    assert p_told(0.0274) == "p = 0.027"
-    assert p_told(1e-7) == "p below 0.0001"

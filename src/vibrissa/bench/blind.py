@@ -29,12 +29,16 @@ LEVEL = 0.05
 
 @dataclass(frozen=True)
 class Standing:
-    """Two policies, judged: their rows, whole pairs compared, and pairs that cannot be."""
+    """Two policies, judged: their rows, whole pairs compared, and pairs that cannot be.
+
+    planned: how many pairs were to be tried, of which some may still be missing.
+    """
 
     first: Sequence[Row]
     second: Sequence[Row]
     paired: Paired
     left_out: int
+    planned: int = 0
 
     @property
     def verdict(self) -> str:
@@ -49,6 +53,12 @@ class Standing:
         apart = self.paired.p <= LEVEL
         said = f"A is {self.verdict} than B" if apart else "A and B are not separated"
         out = f"; {self.left_out} more pairs are not whole and left out" if self.left_out else ""
+        tried = pair.seeds + self.left_out
+        if tried < self.planned:
+            out += (
+                f"; {tried} of {self.planned} planned pairs were tried, and this p holds only if "
+                "nothing that was seen decided to stop"
+            )
         text = [
             f"{FIRST}       {told_of(self.first)}   {names[0]}",
             f"{SECOND}       {told_of(self.second)}   {names[1]}",
@@ -69,8 +79,8 @@ def missing(rows: Sequence[Row]) -> list[int]:
     return [index for index, row in enumerate(rows) if row.failure_class == UNLABELLED]
 
 
-def standing(rows: Sequence[Row]) -> Standing:
-    """What revealed rows come to, in the order in which they were tried.
+def standing(rows: Sequence[Row], planned: int = 0) -> Standing:
+    """What revealed rows come to, in the order in which they were tried; planned: pairs in all.
 
     A pair is compared where both its rollouts were judged. A policy that broke down is counted
     as not having solved it; an arm that did says nothing of either.
@@ -83,7 +93,7 @@ def standing(rows: Sequence[Row]) -> Standing:
         [row for row in numbered if row.pilot == FIRST],
         [row for row in numbered if row.pilot == SECOND],
     )
-    return Standing(first, second, paired, -(-len(rows) // 2) - len(whole))
+    return Standing(first, second, paired, -(-len(rows) // 2) - len(whole), planned)
 
 
 def reveal(folder: Path) -> Standing:
@@ -101,7 +111,7 @@ def reveal(folder: Path) -> Standing:
     rewrite(folder / OUTCOMES, named)
     write_order(folder, replace(order, revealed=True))
     write_report(folder, told, named, contract, 0.0)
-    return standing(named)
+    return standing(named, order.pairs)
 
 
 def names_in(folder: Path) -> tuple[str, str]:

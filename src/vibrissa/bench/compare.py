@@ -101,6 +101,12 @@ class Comparison:
         ahead = low > 0 or (high >= 0 and self.difference > 0)
         return "better" if ahead else "worse"
 
+    @property
+    def at_odds(self) -> bool:
+        """Whether the interval by itself would say otherwise than the test, which decides."""
+        low, high = self.interval
+        return (low > 0 or high < 0) != (self.word != "not separated") and not self.unjudged
+
     def to_dict(self) -> dict[str, Any]:
         return {"verdict": self.word, **asdict(self)}
 
@@ -179,6 +185,10 @@ def unpaired(one: Judged, other: Judged) -> str:
     apart = scenes_differ(one.scene, other.scene)
     if apart:
         return f"they were tried in different scenes ({', '.join(apart)})"
+    tasks = [{row.task for row in who.rows if row.task} for who in (one, other)]
+    if all(tasks) and tasks[0] != tasks[1]:
+        names = " and ".join(", ".join(sorted(some)) for some in tasks)
+        return f"they were tried at different tasks ({names})"
     theirs = {row.seed: row for row in other.rows}
     common = [(row, theirs[row.seed]) for row in one.rows if row.seed in theirs]
     if not common:

@@ -19,6 +19,7 @@ from vibrissa.bench.compare_words import (
     HOW,
     alike,
     basis,
+    counted,
     p_told,
     points,
     rate,
@@ -116,9 +117,11 @@ def _sentence(held: Held, wall_s: float) -> str:
         return "All outcomes were there before; nothing was judged here."
     seeds = sorted({row.seed for one in live for row in one.rows})
     span_ = f", {seeds[0]} to {seeds[-1]}" if seeds else ""
+    fewer = [one for one in live if len(one.rows) < len(seeds)]
+    rested = "".join(f" {one.label} was tried on the first {len(one.rows)}." for one in fewer)
     return (
-        f"Judged on the same {len(seeds)} seeds{span_}, one after another: "
-        f"{held.ended}. This call took {duration(wall_s)}."
+        f"Judged on the same {counted(len(seeds), 'seed')}{span_}, one after another: "
+        f"{held.ended}.{rested} This call took {duration(wall_s)}."
     )
 
 
@@ -184,12 +187,14 @@ def _pairs(held: Held) -> Table:
         for one in held.comparisons.found
     ]
     head = ("", "verdict", "difference", "interval", "test", "pairs", "correlation", "could see")
+    level = f"{100 * held.comparisons.found[0].level:g} %"
     several = (
         "p-values are corrected for the number of pairs (Holm), intervals are not. "
         if len(rows) > 1
         else ""
     )
-    note = f"{several}Could see: the smallest difference that is found four times in five. "
+    note = f"Tests and intervals are at {level}; where they disagree, the test decides. {several}"
+    note += "Could see: the smallest difference that is found four times in five. "
     note += "The anytime test and its interval hold however often one looks (docs/compare.md); the "
     note += "other ones hold for numbers of episodes that were fixed beforehand."
     if any(one.decided_after is not None for one in held.comparisons.found):

@@ -11,6 +11,7 @@ from vibrissa.bench.contest import Entrant, Held
 from vibrissa.bench.outcomes import summarise
 from vibrissa.core.stats import rate_text
 
+USUAL = 0.95
 HOW = {
     "anytime": "anytime test",
     "McNemar": "exact McNemar test",
@@ -31,7 +32,7 @@ def lines(held: Held) -> list[str]:
     if any(one.live for one in held.judged):
         seeds = sorted({row.seed for one in held.judged if one.live for row in one.rows})
         span_ = f", {seeds[0]} to {seeds[-1]}" if seeds else ""
-        text.append(f"judged  {len(seeds)} seeds{span_}: {held.ended}")
+        text.append(f"judged  {counted(len(seeds), 'seed')}{span_}: {held.ended}")
     return text
 
 
@@ -40,7 +41,7 @@ def verdict(one: Comparison) -> list[str]:
     if one.unjudged:
         said = f"{one.first} and {one.second}: no verdict, because {one.unjudged}"
         return [said, f"  {basis(one)}"]
-    test = f"{HOW[one.test]}, {p_told(one.p_adjusted)}"
+    test = f"{HOW[one.test]}, {p_told(one.p_adjusted)}{_unusual(one.level)}"
     if one.p_adjusted > one.p:
         test += ", corrected for the number of comparisons"
     bounds = f"{points(one.difference)} ({span(one)})"
@@ -57,12 +58,22 @@ def basis(one: Comparison) -> str:
         told = f"unpaired: {one.unpaired}"
     else:
         told = (
-            f"{one.pairs.seeds} paired seeds: {one.pairs.only_first} solved by {one.first} alone, "
-            f"{one.pairs.only_second} by {one.second} alone, correlation {alike(one.correlation)}"
+            f"{counted(one.pairs.seeds, 'paired seed')}: {one.pairs.only_first} solved by "
+            f"{one.first} alone, {one.pairs.only_second} by {one.second} alone, correlation "
+            f"{alike(one.correlation)}"
         )
         if one.decided_after is not None:
             told += f"; sure after {one.decided_after}"
+    if one.at_odds:
+        told += f"; {odds(one)}"
     return f"{told}; {could(one)}" if one.word == "not separated" and not one.unjudged else told
+
+
+def odds(one: Comparison) -> str:
+    """Why the interval says otherwise than the test."""
+    if one.p_adjusted > one.p:
+        return "the interval is of this pair alone, and the test of all of them decides"
+    return "the interval is approximate, and the test decides"
 
 
 def could(one: Comparison) -> str:
@@ -98,9 +109,9 @@ def points(difference: float) -> str:
 
 
 def span(one: Comparison) -> str:
-    low, high = one.interval
+    """The interval, whose ends are told on which side of 0 they lie."""
     whenever = ", whenever one looks" if one.test == "anytime" else ""
-    return f"{signed(low)} to {signed(high)}{whenever}"
+    return f"{_end(one.interval[0])} to {_end(one.interval[1])}{whenever}"
 
 
 def p_text(p: float) -> str:
@@ -119,6 +130,23 @@ def alike(correlation: float | None) -> str:
 def signed(difference: float) -> str:
     told = f"{100 * difference:+.0f}"
     return "0" if told in ("+0", "-0") else told.replace("-", "−")
+
+
+def counted(number: int, what: str) -> str:
+    """1 seed, 2 seeds."""
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+
+
+def _end(difference: float) -> str:
+    """As `signed`, with as many digits, up to two, as tell it from 0."""
+    told = (f"{100 * difference:+.{digits}f}" for digits in range(3))
+    found = next((text for text in told if float(text)), "0")
+    return found.replace("-", "−")
+
+
+def _unusual(level: float) -> str:
+    """The level of a test and its interval, where it is not the usual one."""
+    return "" if level == USUAL else f", at {100 * level:g} %"
 
 
 def _ranked(held: Held) -> list[Judged]:

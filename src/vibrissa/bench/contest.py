@@ -156,8 +156,8 @@ def _now(judged: Sequence[Judged], level: float, ended: str) -> tuple[str, set[s
     open_ = {one.label for one in judged if one.live}
     if now.may_be_looked_at:
         found = [one for one in now.found if one.live and not one.unjudged]
-        apart = [one for one in found if one.word == "not separated"]
-        open_ = {name for one in apart for name in (one.first, one.second)}
+        undecided = [one for one in found if one.word == "not separated"]
+        open_ = {name for one in undecided for name in (one.first, one.second)}
     if open_ - broken:
         return ended, open_ - broken
     if broken:

@@ -89,14 +89,15 @@ def _compared(cfg: Config) -> list[str]:
     """Of two policies: who was who, once it is over, or was asked for."""
     from vibrissa.bench.blind import names_in, over, reveal, standing
     from vibrissa.bench.logbook import read_all
-    from vibrissa.bench.order import ORDER, is_blind
+    from vibrissa.bench.order import ORDER, is_blind, read_order
 
     if not (cfg.folder / ORDER).is_file():
         if cfg.reveal:
             raise UsageError(f"{cfg.folder} holds rollouts of one policy: nothing is hidden.")
         return []
     if not is_blind(cfg.folder) and cfg.rollout is None:
-        return standing(read_all(cfg.folder)).lines(names_in(cfg.folder))
+        planned = read_order(cfg.folder).pairs
+        return standing(read_all(cfg.folder), planned).lines(names_in(cfg.folder))
     if cfg.reveal or not is_blind(cfg.folder) or over(cfg.folder):
         return reveal(cfg.folder).lines(names_in(cfg.folder))
     return []
