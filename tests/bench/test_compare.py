@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import pytest
@@ -12,13 +11,12 @@ from fakes import OneJoint, Reach
 
 from vibrissa.bench.compare import Judged, compare, compare_two, differing
 from vibrissa.bench.compare_words import lines, verdict
-from vibrissa.bench.contest import BLOCK, Entrant, common_seeds, hold
+from vibrissa.bench.contest import BLOCK, Entrant, hold
 from vibrissa.bench.evaluate import Setup
-from vibrissa.bench.judge import CutShort
 from vibrissa.bench.outcomes import Row
 from vibrissa.control.pilots import Unasking
 from vibrissa.core.episode import Decision, Observation
-from vibrissa.core.errors import ArmFault, UsageError
+from vibrissa.core.errors import ArmFault
 from vibrissa.core.stats import Pairs, mcnemar
 
 Knows = Callable[[int], bool]
@@ -156,53 +154,6 @@ def test_one_that_always_breaks_down_rests_and_the_others_go_on() -> None:
     assert held.comparisons.letters == {"good": "a", "dead": "ab", "half": "b"}
 
 
-@pytest.mark.parametrize("before", [0, 1, 3])
-def test_what_was_judged_before_a_worker_was_lost_is_compared(
-    before: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from vibrissa.bench import contest
-    from vibrissa.commands.compare import _exit_code
-
-    calls: list[str] = []
-
-    def judge(setup: Setup, seeds: Sequence[int], **more: Any) -> list[Row]:
-        calls.append(setup.name)
-        if len(calls) > before:
-            raise CutShort("a worker process was killed.", [])
-        return whole(setup, seeds, **more)
-
-    whole = contest.judge
-    monkeypatch.setattr(contest, "judge", judge)
-    held = hold([entrant("one", lambda _: True), entrant("two", lambda _: True)], range(99))
-    assert [len(one.rows) for one in held.judged] == [
-        BLOCK * ((before + 1) // 2),
-        BLOCK * (before // 2),
-    ]
-    assert held.comparisons.found[0].word == "not separated"
-    assert "cut short" in lines(held)[-1]
-    assert _exit_code(held) == 1
-    assert "a worker process was killed." in capsys.readouterr().err
-
-
-def test_a_judge_that_gives_presents_is_told(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A task whose zero pilot wins: whatever else it says, its verdicts are worth nothing."""
-    from vibrissa.bench import contest
-    from vibrissa.bench.compare_page import _headline
-    from vibrissa.bench.setups import place_for
-    from vibrissa.commands.compare import _exit_code
-
-    monkeypatch.setattr(contest, "_pilot", lambda _place, name: entrant(name, bool).setup)
-    place = place_for(None, task="lift")
-    some = [entrant("one", lambda s: s % 2 == 0), entrant("two", lambda s: s % 2 == 0)]
-    held = hold(some, range(1, 4), place=place)
-    assert held.gifts == 3
-    assert _exit_code(held) == 1
-    assert "succeeded 3 times: the judge" in capsys.readouterr().err
-    assert "judge is broken" in _headline(held)
-
-
 def test_recorded_pairs_are_looked_at_once_by_the_exact_test() -> None:
     one, two = "1" * 12 + "0" * 8, "1" * 4 + "0" * 16
     found = compare_two(Judged("one", rows("one", one)), Judged("two", rows("two", two)))
@@ -255,19 +206,6 @@ def test_a_test_that_may_be_looked_at_once_never_ends_it_early() -> None:
     assert (one.test, one.word) == ("Barnard", "better")
     assert len(held.judged[0].rows) == 48
     assert held.ended == "all 48 seeds were tried"
-
-
-def test_whoever_is_judged_here_is_tried_on_the_seeds_of_those_who_were() -> None:
-    there = Entrant("there", "", None, rows("there", "10" * 6, first=100))
-    here = entrant("here", lambda s: s % 2 == 0)
-    seeds = common_seeds([here, there], 0, 10)
-    assert seeds == list(range(100, 110))
-    (one,) = hold([here, there], seeds).comparisons.found
-    assert one.test == "anytime"
-    assert one.pairs == Pairs(5, 0, 0, 5)
-    elsewhere = Entrant("elsewhere", "", None, rows("elsewhere", "11", first=7))
-    with pytest.raises(UsageError, match="there, elsewhere have no seed in common"):
-        common_seeds([here, there, elsewhere], 0, 10)
 
 
 def test_several_are_corrected_for_their_number() -> None:

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from commands.test_compare import compared, refused
 
+from vibrissa import cli
+
 
 def test_a_folder_knows_in_which_scene_it_was_judged(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -42,3 +44,28 @@ def test_a_folder_that_does_not_know_its_scene_is_not_gone_on_with(
     line = refused(capsys, "zero", "random", "--task", "lift", "--out", str(tmp_path))
     assert "was begun by a version that did not note in which scene" in line
     assert (tmp_path / "outcomes.jsonl").exists()
+
+
+def test_seeds_that_were_seen_are_not_left_out_again(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Who asks for fewer afterwards would choose the verdict by what he saw."""
+    words = ["expert", "still=random", "--task", "lift", "--out", str(tmp_path), "--no-films"]
+    whole = compared(capsys, *words, "--episodes", "8")
+    assert whole["comparisons"][0]["verdict"] == "better"
+    assert cli.main(["compare", *words, "--episodes", "1", "--json"]) == 0
+    told, err = capsys.readouterr()
+    assert json.loads(told)["comparisons"] == whole["comparisons"]
+    assert "holds 8 seeds, and all of them count" in err
+
+
+def test_a_table_that_changed_is_another_contender(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table, out = tmp_path / "theirs.csv", tmp_path / "out"
+    table.write_text("seed,success\n5,1\n6,0\n")
+    words = [str(table), "zero", "--task", "lift", "--no-films", "--out", str(out)]
+    compared(capsys, *words)
+    compared(capsys, *words)
+    table.write_text("seed,success\n5,1\n6,1\n")
+    assert "(contenders.theirs.outcomes " in refused(capsys, *words)

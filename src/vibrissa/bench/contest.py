@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -124,6 +125,14 @@ def common_seeds(entrants: Sequence[Entrant], first: int, episodes: int) -> list
         names = ", ".join(one.label for one in recorded)
         raise UsageError(f"{names} have no seed in common, so nothing can be tried on them all.")
     return sorted(common)[:episodes]
+
+
+def seeds_compared(entrants: Sequence[Entrant], known: Iterable[Row]) -> int:
+    """On how many seeds an earlier call could compare somebody: they were seen, and count."""
+    live = {one.label for one in entrants if one.setup is not None}
+    tried = Counter(row.seed for row in known if row.pilot in live)
+    enough = 1 if len(live) < len(entrants) else 2
+    return sum(times >= enough for times in tried.values())
 
 
 class _Table:

@@ -10,6 +10,8 @@ or counts such as 32/50
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -102,11 +104,12 @@ def enter(
             bare = Place(place.task, place.scene)
             setup = scripted(bare, one.pilot, grip=one.options.grip)
             words, scene = f"the scripted pilot {one.text}", place.scene.to_dict()
-            played = {"options": one.options.text}
+            played = {"pilot": one.pilot, "options": one.options.text}
             entrants.append(Entrant(one.label, words, setup, scene=scene, played=played))
         else:
-            entrants.append(_recorded(one, same_scenes))
-            _require_its_scene(place, entrants[-1])
+            recorded = _recorded(one, same_scenes)
+            entrants.append(replace(recorded, played={"outcomes": _digest(recorded.rows)}))
+            _require_its_scene(place, recorded)
     return entrants, place
 
 
@@ -202,6 +205,12 @@ def _recorded(one: Source, same_scenes: bool) -> Entrant:
         scene = read_trial(file.parent)[0].place.scene.to_dict()
     named_ = _named(rows, one.label)
     return Entrant(one.label, words, None, named_, scenes, stopped=stopped, scene=scene)
+
+
+def _digest(rows: Sequence[Row]) -> str:
+    """Of which seeds were solved, and which were not."""
+    told = sorted((row.seed, row.reason) for row in rows)
+    return hashlib.sha256(json.dumps(told).encode()).hexdigest()[:16]
 
 
 def _reported(file: Path, rows: Sequence[Row]) -> Sequence[Row]:

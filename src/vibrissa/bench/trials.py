@@ -24,7 +24,7 @@ if TYPE_CHECKING:  # torch is loaded only where there is a policy
 TRIAL, SWEEP, OUTCOMES, CELLS = "eval.json", "sweep.json", "outcomes.jsonl", "cells"
 FORMAT = 1
 POLICY = "policy"
-_UNCOMPARED = ("versions",)  # told, but no reason to refuse a folder
+_UNCOMPARED = ("versions", "what")  # told, but no reason to refuse a folder
 MOST_TOLD = 4  # differences, of which a line names so many
 
 
@@ -161,8 +161,7 @@ def require_same(
     """Begin `folder` with a file `name` that says `told`, or see that it says so already."""
     file, told = folder / name, json.loads(json.dumps(dict(told)))
     if file.is_file():
-        before = {k: v for k, v in read_json(file).items() if k not in _UNCOMPARED}
-        differ = _differences(before, told)
+        differ = _differences(read_json(file), told)
         if differ:
             more = [f"and {len(differ) - MOST_TOLD} more"] if len(differ) > MOST_TOLD else []
             words = "; ".join(differ[:MOST_TOLD] + more)
@@ -221,7 +220,7 @@ def read_json(file: Path) -> dict[str, Any]:
 def _differences(before: Mapping[str, Any], now: Mapping[str, Any], under: str = "") -> list[str]:
     """What differs, each as `scene.spawn.half_m 0.04, now 0.08`."""
     found: list[str] = []
-    for key in {**before, **now}:
+    for key in (k for k in {**before, **now} if k not in _UNCOMPARED):
         was, is_ = before.get(key), now.get(key)
         if isinstance(was, Mapping) and isinstance(is_, Mapping):
             found += _differences(was, is_, f"{under}{key}.")

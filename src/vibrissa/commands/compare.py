@@ -76,7 +76,7 @@ class Config:
 
 
 def run(cfg: Config) -> int:
-    from vibrissa.bench.contest import common_seeds, hold
+    from vibrissa.bench.contest import common_seeds, hold, seeds_compared
     from vibrissa.bench.entrants import enter, sources
     from vibrissa.bench.workers import prepare
 
@@ -88,9 +88,11 @@ def run(cfg: Config) -> int:
     entrants, place = enter(
         wanted, partial(_open, cfg), partial(_place, cfg), same_scenes=cfg.same_scenes
     )
-    seeds = common_seeds(entrants, cfg.seeds, cfg.episodes)
+    common_seeds(entrants, cfg.seeds, 1)  # none in common is told before a folder is begun
     told = _terms(cfg, entrants, place)
     known, keep = _rows(cfg, told)
+    most = _at_most(cfg, seeds_compared(entrants, known))
+    seeds = common_seeds(entrants, cfg.seeds, most)
     odd = _cautions(entrants, seeds)
     held = hold(entrants, seeds, place=place, known=known, keep=keep, level=cfg.level)
     held = replace(held, cautions=odd, terms=told)
@@ -211,6 +213,13 @@ def _rows(cfg: Config, told: Mapping[str, Any]) -> tuple[Sequence[Row], Callable
     begin(cfg.out, told, versions())
     file = RowFile(cfg.out / OUTCOMES)
     return list(file.rows), file.add
+
+
+def _at_most(cfg: Config, compared: int) -> int:
+    """How many seeds count: what was seen already is never left out again."""
+    if compared > cfg.episodes:
+        print(f"{cfg.out} holds {compared} seeds, and all of them count.", file=sys.stderr)
+    return max(cfg.episodes, compared)
 
 
 def _settings(cfg: Config, place: Place | None) -> dict[str, Any]:
