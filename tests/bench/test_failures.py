@@ -12,7 +12,8 @@ from bench.test_rows import row
 from chromium import Browser, check_page
 
 from vibrissa.bench.demonstrations import Demonstration, nearest
-from vibrissa.bench.failure_page import Told, reasons, sentence, to_dict, to_page
+from vibrissa.bench.failure_page import Told, to_dict, to_page
+from vibrissa.bench.failure_words import reasons, sentence
 from vibrissa.bench.failures import Failing, Ground, analyse, went_wrong
 from vibrissa.bench.outcomes import Row
 from vibrissa.bench.pages import Film, to_html, to_markdown, write_page
@@ -122,7 +123,7 @@ def test_faults_are_no_failures() -> None:
     one = analyse(rows, GROUND)
     assert (len(one.sound), len(one.faults)) == (120, 1)
     text = to_markdown(to_page(one, told()))
-    assert "1 more episodes broke down" in text
+    assert "1 more episode broke down" in text
     assert "NaN from the policy" in text
     assert "FAULT" not in one.by_class
 

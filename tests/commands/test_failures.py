@@ -57,7 +57,7 @@ def test_from_failures_to_demonstrations_where_they_are_missing(
     check_page(chromium, folder / "failures.html", parts, tmp_path)
     page = (folder / "failures.md").read_text(encoding="utf-8")
     assert f"--targets {folder / 'targets.yaml'} --out {out} --resume" in page
-    assert "1 more episodes broke down" in page
+    assert "1 more episode broke down" in page
     assert "--seeds 2000121" in page
     targets, _ = read_targets(folder / "targets.yaml")
     wanted = targets[0].count

@@ -20,8 +20,6 @@ from vibrissa.bench.compare_words import (
     alike,
     basis,
     counted,
-    p_told,
-    points,
     rate,
     span,
     told_of,
@@ -32,7 +30,7 @@ from vibrissa.bench.films import clips
 from vibrissa.bench.outcomes import Row, count_classes, summarise
 from vibrissa.bench.page import NO_MEMORY, machine, versions
 from vibrissa.bench.pages import Drawing, Film, Note, Page, Part, Section, Table, words, write_page
-from vibrissa.bench.telling import duration, measure_table
+from vibrissa.bench.telling import duration, measure_table, p_told, points
 from vibrissa.core.stats import posterior
 from vibrissa.sim import gl
 

@@ -9,6 +9,7 @@ from typing import Any
 from vibrissa.bench.compare import Comparison, Judged
 from vibrissa.bench.contest import Entrant, Held
 from vibrissa.bench.outcomes import summarise
+from vibrissa.bench.telling import p_told, points
 from vibrissa.core.stats import rate_text
 
 USUAL = 0.95
@@ -103,33 +104,14 @@ def rate(one: Judged) -> str:
     return rate_text(one.success, len(one.rows)) + faults
 
 
-def points(difference: float) -> str:
-    """A difference of rates in points, with its sign."""
-    return f"{signed(difference)} points"
-
-
 def span(one: Comparison) -> str:
     """The interval, whose ends are told on which side of 0 they lie."""
     whenever = ", whenever one looks" if one.test == "anytime" else ""
     return f"{_end(one.interval[0])} to {_end(one.interval[1])}{whenever}"
 
 
-def p_text(p: float) -> str:
-    return f"{p:.2g}" if p >= 1e-4 else "below 0.0001"
-
-
-def p_told(p: float) -> str:
-    """As in a sentence: p = 0.03, or p below 0.0001."""
-    return f"p = {p_text(p)}" if p >= 1e-4 else f"p {p_text(p)}"
-
-
 def alike(correlation: float | None) -> str:
     return "unknown" if correlation is None else f"{correlation:.2f}".replace("-", "−")
-
-
-def signed(difference: float) -> str:
-    told = f"{100 * difference:+.0f}"
-    return "0" if told in ("+0", "-0") else told.replace("-", "−")
 
 
 def counted(number: int, what: str) -> str:

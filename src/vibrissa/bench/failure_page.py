@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from statistics import median
 from typing import Any
 
 from vibrissa.bench import charts
-from vibrissa.bench.failures import Advice, Failing, Ground, went_wrong
+from vibrissa.bench.failure_words import closeness, frame, reasons, sentence, where
+from vibrissa.bench.failures import Failing, went_wrong
 from vibrissa.bench.hotspots import LEVEL, Hotspot
 from vibrissa.bench.maps import spawn_map
 from vibrissa.bench.outcomes import Row, count_classes
 from vibrissa.bench.pages import Drawing, Film, Note, Page, Part, Section, Table, words
-from vibrissa.bench.telling import angle, place
-from vibrissa.core.stats import rate_text
+from vibrissa.bench.telling import angle, degrees, p_told, place
+from vibrissa.core.stats import rate_text, wilson
 
 MOST_ROWS = 20
+NO_PLACE = "No place stands out: record more demonstrations everywhere first."
 GAPS = (
-    "Nothing singles out a place: more demonstrations everywhere come first. These are only gaps: "
-    "failures farther from any demonstration than nine in ten of the successes."
+    "Below are only gaps, worth a try: failures farther from any demonstration than nine in ten of "
+    "the successes."
 )
+NO_GAP = "What would help as well: looking at how it fails, below."
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,10 @@ class Told:
 def to_page(failing: Failing, told: Told) -> Page:
     """The page of the failures of one pilot."""
     n, total = len(failing.failed), len(failing.sound)
-    headline = f"{told.instruction}: {n} of {total} episodes of {told.pilot} failed."
+    low, high = (f"{100 * v:.0f}" for v in wilson(n, total))
+    headline = (
+        f"{told.instruction}: {n} of {total} episodes of {told.pilot} failed ({low}–{high} %)."
+    )
     if not n:
         headline = f"{told.instruction}: none of {total} episodes of {told.pilot} failed."
     return Page(
@@ -79,7 +84,9 @@ def to_dict(failing: Failing) -> dict[str, Any]:
     return {
         "failures": len(failing.failed),
         "episodes": len(failing.sound),
+        "interval": [round(v, 4) for v in wilson(len(failing.failed), len(failing.sound))],
         "faults": len(failing.faults),
+        "sentence": _sentence(failing),
         "classes": count_classes(failing.failed),
         "phases": {name: len(rows) for name, rows in failing.by_phase.items()},
         "demonstrations": None if failing.demonstrations is None else len(failing.demonstrations),
@@ -112,132 +119,51 @@ def to_dict(failing: Failing) -> dict[str, Any]:
     }
 
 
-def sentence(advice: Advice) -> str:
-    """What to do."""
-    return f"Record demonstrations here: {advice.target.count} more {where(advice.hotspot)}."
-
-
-def reasons(advice: Advice) -> str:
-    """What speaks for it."""
-    spot = advice.hotspot
-    told = (
-        f"{rate_text(spot.failures, spot.episodes)} of the episodes that began there failed, "
-        f"{rate_text(spot.failures_elsewhere, spot.elsewhere)} of those "
-        f"{'outside all places above' if advice.is_later else 'elsewhere'}"
-    )
-    if spot.is_finding:
-        told += (
-            f": Fisher's exact p = {spot.p_alone:.2g}, and {spot.p_searched:.2g} when it counts "
-            "that this place was searched for."
-        )
-    else:
-        told += f": no finding (Fisher's exact p = {spot.p_alone:.2g}), only a gap."
-    if advice.away_m is not None and advice.turned_rad is not None:
-        turned = f" and {math.degrees(advice.turned_rad):.0f}°" * bool(advice.turned_rad)
-        told += (
-            f" From its failures to their nearest demonstrations it is {100 * advice.away_m:.1f} cm"
-            f"{turned} (medians)."
-        )
-    if advice.demonstrations is not None:
-        told += f" {advice.demonstrations} demonstrations began there."
-    return told
-
-
-def where(spot: Hotspot) -> str:
-    """A place in words: around which point, within how much, at which yaw."""
-    region = spot.place
-    told = "anywhere on the table"
-    if math.isfinite(region.radius_m):
-        told = (
-            f"around ({100 * region.x_m:.1f}, {100 * region.y_m:.1f}) cm, within "
-            f"{100 * region.radius_m:.1f} cm of it"
-        )
-    if math.isfinite(region.half_yaw_rad):
-        middle, half = math.degrees(region.yaw_rad), math.degrees(region.half_yaw_rad)
-        told += f", yaw {middle - half:.0f}° to {middle + half:.0f}°"
-    return told
-
-
 def _sentence(failing: Failing) -> str:
     if not failing.failed:
         return "Nothing to mend here. Harder scenes, or more of them, may show what it cannot do."
     if any(not one.is_gap for one in failing.advice):
         return "There is a place where it fails more often than elsewhere, and not by chance alone."
     if failing.worst is None:
+        if any(row.spawn is not None for row in failing.sound):
+            return "It fails everywhere, or was tried too few times to tell one place from another."
         return "Nothing is known of where its objects began."
     return (
-        "It fails all over the table: even the worst place is no worse than chance piles up "
-        f"somewhere (p = {failing.worst.p_searched:.2g})."
+        "It fails all over the table: the worst place is no worse than chance piles up somewhere "
+        f"({p_told(failing.worst.p_searched or 0.0)})."
     )
 
 
 def _warnings(failing: Failing) -> list[Note]:
     if not failing.faults:
         return []
-    first = failing.faults[0]
-    return [
-        Note(
-            f"{len(failing.faults)} more episodes broke down. They are no failures of the policy "
-            f"and are left out here. The first (seed {first.seed}): {first.detail}",
-            "warning",
-        )
-    ]
+    first, several = failing.faults[0], len(failing.faults) > 1
+    told = (
+        f"{len(failing.faults)} more episode{'s' * several} broke down: no failure of the policy, "
+        f"and left out here. The first (seed {first.seed}): {first.detail}"
+    )
+    return [Note(told, "warning")]
 
 
 def _where_to_record(failing: Failing, told: Told) -> Section:
     parts: list[Part] = []
     if any(one.is_gap for one in failing.advice):
-        parts.append(Note(GAPS))
+        parts += [Note(NO_PLACE, "verdict"), Note(GAPS)]
     for number, one in enumerate(failing.advice, start=1):
         kind = "plain" if one.is_gap else "verdict"
         parts += [Note(f"{number}. {sentence(one)}", kind), Note(reasons(one))]
     if failing.failed and not parts:
-        parts.append(
-            Note(
-                "Nothing singles out a place. What would help more than demonstrations somewhere: "
-                "more of them everywhere, or looking at how it fails, below."
-            )
-        )
+        parts += [Note(NO_PLACE, "verdict"), Note(NO_GAP)]
     if failing.closeness is not None:
-        parts.append(Note(_closeness_told(failing)))
+        parts.append(Note(closeness(failing.closeness)))
     elif failing.failed and failing.demonstrations is None:
         parts.append(
             Note("Where its demonstrations began is not known: name them with --dataset DATASET.")
         )
     if failing.advice and told.record:
         parts += [Note("To do it:"), Note(told.record, "code")]
-    intro = _frame(failing.ground) if failing.advice else ""
+    intro = frame(failing.ground) if failing.advice else ""
     return Section("Where to record", parts, intro, anchor="record")
-
-
-def _frame(ground: Ground) -> str:
-    """What the numbers of a place are measured from."""
-    told = (
-        "Places are x, y from the arm's base: x in front of it, y to its left. Yaw counts "
-        "counter-clockwise, seen from above"
-    )
-    if ground.symmetry > 1:
-        told += f"; the {ground.thing} looks the same after {360 / ground.symmetry:.0f}°"
-    return f"{told}."
-
-
-def _closeness_told(failing: Failing) -> str:
-    close = failing.closeness
-    assert close is not None
-    told = (
-        f"Failures began {100 * close.failed_m:.1f} cm from their nearest demonstration, successes "
-        f"{100 * close.solved_m:.1f} cm (medians, the object's turn counted by what it moves its "
-        f"farthest point). "
-    )
-    if close.p > LEVEL or close.failed_m <= close.solved_m:
-        return told + (
-            f"That is no difference one can be sure of (Mann–Whitney p = {close.p:.2g}): it is not "
-            "shown that demonstrations are missing near the failures."
-        )
-    return told + (
-        f"It fails where demonstrations are far (Mann–Whitney p = {close.p:.2g}): more of them "
-        "there should help."
-    )
 
 
 def _map(failing: Failing) -> Section:
@@ -273,7 +199,7 @@ def _classes(failing: Failing) -> Section:
         for name, one in failing.by_class.items()
     ]
     columns = ("how", "failures", "of all episodes", "median tick", "nearest demonstration, median")
-    bars = charts.class_bars(count_classes(failing.failed))
+    bars = charts.class_bars(count_classes(failing.failed), total)
     return Section("How", [Drawing(bars), Table(columns, rows)], anchor="classes")
 
 
@@ -285,7 +211,7 @@ def _times(failing: Failing) -> Section:
         for name, one in failing.by_class.items()
     }
     most = max((r.ticks for r in failing.sound), default=0)
-    drawn = charts.timeline(lanes, max(most, failing.ground.max_ticks))
+    drawn = charts.timeline(lanes, max(most, failing.ground.max_ticks), failing.ground.rate_hz)
     intro = (
         "Where it got to: when a drop was let go, when an object that was never picked up last "
         "moved, when the time was up."
@@ -329,7 +255,7 @@ def _failure(row: Row, failing: Failing) -> tuple[str, ...]:
     near = failing.nearest.get(row.seed)
     told = "–"
     if near is not None:
-        turned = f", {math.degrees(near.turned_rad):.0f}°" if failing.ground.symmetry else ""
+        turned = f", {degrees(near.turned_rad)}" if failing.ground.symmetry else ""
         told = f"episode {near.episode}: {100 * near.away_m:.1f} cm{turned}"
     at = "–" if tick is None else f"{tick:.0f}"
     return str(row.seed), phase, at, place(row), angle(row), told

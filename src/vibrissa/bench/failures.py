@@ -33,7 +33,7 @@ class Ground:
     """What one must know of a scene: where objects start, and when two yaws look the same.
 
     area: the square of all starts. arm_m: how far the object reaches from its centre, seen from
-    above; with it a turn becomes a way.
+    above; with it a turn becomes a way. rate_hz: ticks in a second; 0 where it is not known.
     """
 
     area: Square
@@ -41,6 +41,7 @@ class Ground:
     arm_m: float = 0.03
     thing: str = "object"
     max_ticks: int = 0
+    rate_hz: float = 0.0
     landmarks: Mapping[str, Landmark] = field(default_factory=dict)
 
     @property

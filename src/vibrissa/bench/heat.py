@@ -11,11 +11,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
-from vibrissa.bench.charts import Frame, Square, fold_deg, svg, tick_text
+from vibrissa.bench.charts import Frame, Square, axis_names, fold_deg, svg, tick_text
 from vibrissa.bench.outcomes import Row
 from vibrissa.core.stats import rate_text
 
-FAINT = 0.12  # the ink of a square in which nothing was solved
+FAINT, FULL = 0.06, 0.55  # the ink of a square in which nothing, and everything, was solved
+A_SQUARE = 4  # episodes that a square holds on average, at least
 SETTLED_M = 1e-3  # an object may move so far before its first tick
 
 
@@ -33,7 +34,8 @@ class Bin:
     def text(self) -> str:
         x, y = (f"{100 * low:.1f} to {100 * high:.1f} cm" for low, high in (self.x_m, self.y_m))
         yaw = f"{self.yaw_deg[0]:.3g} to {self.yaw_deg[1]:.3g}°"
-        return f"x {x}, y {y}, yaw {yaw}: {rate_text(self.success, self.episodes)}"
+        told = f"x {x}, y {y}, yaw {yaw}: ".replace("-", "−")
+        return told + rate_text(self.success, self.episodes)
 
 
 def bins(
@@ -64,21 +66,32 @@ def bins(
     return made
 
 
-def rate_map(rows: Sequence[Row], area: Square, *, side: int = 4) -> str:
+def rate_bins(rows: Sequence[Row], area: Square) -> list[Bin]:
+    """The squares of `rate_map`: 2 × 2 to 4 × 4 of them, as the episodes suffice."""
+    placed = sum(row.spawn is not None for row in rows)
+    return bins(rows, area, side=min(max(math.isqrt(placed // A_SQUARE), 2), 4))
+
+
+def rate_map(rows: Sequence[Row], area: Square) -> str:
     """The spawn area from above, the robot's +x up and +y left: how many of each square solved."""
     if not any(row.spawn for row in rows):
         return ""
-    frame = Frame(460, 420, _left_to_right(area), _bottom_to_top(area), 54, 30, 8, 48)
-    parts = [_square(one, frame) for one in bins(rows, area, side=side)]
-    parts += _axes(frame, area, side)
-    return svg(460, 420, parts, "Success over the place where the object began")
+    frame = Frame(460, 440, _left_to_right(area), _bottom_to_top(area), 54, 30, 28, 48)
+    sorted_in = rate_bins(rows, area)
+    parts = [_square(one, frame) for one in sorted_in]
+    parts += _axes(frame, area, math.isqrt(len(sorted_in)))
+    told = f"Success over the place where the object began: {_read(sorted_in)}"
+    return svg(460, 440, parts, told)
 
 
-def yaw_maps(
-    rows: Sequence[Row], area: Square, symmetry: int = 1, *, side: int = 3, yaws: int = 4
-) -> str:
-    """The same squares once for each sector of the yaw, beside each other; none without a yaw."""
-    if not symmetry or not any(row.spawn for row in rows):
+def yaw_maps(rows: Sequence[Row], area: Square, symmetry: int = 1) -> str:
+    """Four sectors of the yaw beside each other, 2 × 2 or 3 × 3 squares in each.
+
+    None without a yaw, and none for so few episodes that most squares would hold one or none.
+    """
+    placed, yaws = sum(row.spawn is not None for row in rows), 4
+    side = 3 if placed >= 9 * yaws * A_SQUARE else 2
+    if not symmetry or placed < side * side * yaws * A_SQUARE / 2:
         return ""
     wide = 460 / yaws
     sorted_in = bins(rows, area, side=side, yaws=yaws, symmetry=symmetry)
@@ -91,16 +104,22 @@ def yaw_maps(
         parts += [_square(one, frame, small=True) for one in mine]
         low, high = mine[0].yaw_deg
         parts.append(tick_text(left + wide / 2 - 3, 134, f"{low:.3g} to {high:.3g}°"))
-    return svg(460, 150, parts, "Success over place and yaw of the object")
+    told = f"Success over place and yaw of the object: {_read(sorted_in)}"
+    return svg(460, 150, parts, told)
+
+
+def _read(sorted_in: Sequence[Bin]) -> str:
+    """The squares in words, empty ones left out."""
+    return "; ".join(one.text for one in sorted_in if one.episodes)
 
 
 def _square(one: Bin, frame: Frame, *, small: bool = False) -> str:
     left, right = frame.px(one.y_m[1]), frame.px(one.y_m[0])
     top, bottom = frame.py(one.x_m[1]), frame.py(one.x_m[0])
     rate = one.success / one.episodes if one.episodes else 0.0
-    ink = FAINT + (1 - FAINT) * rate if one.episodes else 0.0
+    ink = FAINT + (FULL - FAINT) * rate if one.episodes else 0.0
     drawn = (
-        f'<rect class="column" fill-opacity="{ink:.2f}" x="{left + 1:.1f}" y="{top + 1:.1f}" '
+        f'<rect class="heat" fill-opacity="{ink:.2f}" x="{left + 1:.1f}" y="{top + 1:.1f}" '
         f'width="{right - left - 2:.1f}" height="{bottom - top - 2:.1f}" rx="3"/>'
     )
     size = ' font-size="10"' if small else ""
@@ -123,8 +142,7 @@ def _axes(frame: Frame, area: Square, side: int) -> list[str]:
             f'text-anchor="end">{100 * x:.1f}</text>'
         )
         parts.append(tick_text(frame.px(y), frame.height - 29, f"{100 * y:.1f}"))
-    middle = (frame.left + frame.width - frame.right) / 2
-    return [*parts, tick_text(middle, frame.height - 8, "y, cm (x upwards)")]
+    return [*parts, *axis_names(frame)]
 
 
 def _cut(centre: float, half: float, parts: int, index: int) -> tuple[float, float]:

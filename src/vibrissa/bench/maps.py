@@ -11,14 +11,26 @@ from html import escape
 
 import numpy as np
 
-from vibrissa.bench.charts import Frame, Landmark, Point, Square, round_steps, svg, tick_text
-from vibrissa.bench.outcomes import Row, Spawn
+from vibrissa.bench.charts import (
+    Frame,
+    Landmark,
+    Point,
+    Square,
+    axis_names,
+    round_steps,
+    svg,
+    tick_text,
+)
+from vibrissa.bench.marks import sign
+from vibrissa.bench.outcomes import Row, Spawn, count_classes
+from vibrissa.bench.pages import words
 
 SIDE = 392.0  # of the map, in user units
 # A mark for each symmetry: its width, its height and the radius of its corners, in user units.
 MARKS = {0: (15, 15, 7.5), 1: (10, 20, 2), 2: (10, 20, 2)}
 EVEN = (14, 14, 2)  # for the others
-OVERVIEW = (150.0, 474.0, 200.0, 132.0)  # left, top, most width, most height
+STARTS = "starts"  # what the overview calls the area that the map shows
+OVERVIEW = (130.0, 492.0, 240.0, 140.0)  # left, top, most width, most height
 
 
 def spawn_map(
@@ -30,7 +42,7 @@ def spawn_map(
     wanted: Sequence[Square] = (),
     symmetry: int = 2,
 ) -> str:
-    """Where each object began, coloured by class: the spawn area from above, the robot's +x up.
+    """Where each object began, marked by class: the spawn area from above, the robot's +x up.
 
     demonstrations: where theirs began, as hollow marks. wanted: circles (x, y, radius), numbered
     from 1. A small overview below shows the area on the table, with the robot and `landmarks`,
@@ -48,11 +60,12 @@ def spawn_map(
     x0, y0, half = smallest_square(points)
     half *= 1.06
     # +y points to the left, as for somebody who stands behind the robot.
-    frame = Frame(460, 448, (y0 + half, y0 - half), (x0 - half, x0 + half), 54, 14, 8, 48)
+    frame = Frame(460, 468, (y0 + half, y0 - half), (x0 - half, x0 + half), 54, 14, 28, 48)
     parts = [
         f'<rect class="area" x="{frame.left}" y="{frame.top}" width="{SIDE}" height="{SIDE}" '
         'rx="8"/>',
         _ticks_cm(frame, x0, y0, half),
+        *axis_names(frame),
         *(_mark("demo", at, frame, "a demonstration", symmetry) for at in demonstrations),
     ]
     for row in sorted(placed, key=lambda r: not r.success):  # failures last: on top
@@ -61,14 +74,23 @@ def spawn_map(
             f"seed {row.seed}: {row.failure_class}, {row.ticks} ticks, "
             f"({row.spawn[0]:.3f}, {row.spawn[1]:.3f}) m, {math.degrees(row.spawn[2]):.0f}°"
         )
-        parts.append(_mark(f"brick k-{row.failure_class}", row.spawn, frame, told, symmetry))
+        kind = f"brick k-{row.failure_class}"
+        over = sign(row.failure_class, *_size(symmetry))
+        parts.append(_mark(kind, row.spawn, frame, told, symmetry, over))
     parts += [_circle(i, at, frame) for i, at in enumerate(wanted, start=1)]
     parts.append(_overview((x0, y0, half), landmarks))
     height = OVERVIEW[1] + OVERVIEW[3]
-    return svg(frame.width, height, parts, "Outcome over the place where the object began")
+    read = ", ".join(f"{n} {words(name)}" for name, n in count_classes(placed).items())
+    label = f"Outcome over the place where the object began: {read}"
+    return svg(frame.width, height, parts, label)
 
 
-def _mark(kind: str, at: Spawn, frame: Frame, told: str, symmetry: int) -> str:
+def _size(symmetry: int) -> tuple[float, float]:
+    wide, high, _ = MARKS.get(symmetry, EVEN)
+    return wide, high
+
+
+def _mark(kind: str, at: Spawn, frame: Frame, told: str, symmetry: int, over: str = "") -> str:
     """A mark in the object's shape, drawn smaller than it is so that neighbours show."""
     x, y, yaw = at
     wide, high, corner = MARKS.get(symmetry, EVEN)
@@ -77,7 +99,7 @@ def _mark(kind: str, at: Spawn, frame: Frame, told: str, symmetry: int) -> str:
         f'<g transform="translate({frame.px(y):.1f} {frame.py(x):.1f}) '
         f'rotate({-math.degrees(yaw):.1f})"><title>{escape(told)}</title>'
         f'<rect class="{escape(kind)}" x="{-wide / 2:g}" y="{-high / 2:g}" width="{wide}" '
-        f'height="{high}" rx="{corner:g}"/></g>'
+        f'height="{high}" rx="{corner:g}"/>{over}</g>'
     )
 
 
@@ -101,7 +123,6 @@ def _ticks_cm(frame: Frame, x0: float, y0: float, half: float) -> str:
         )
     for value in round_steps((100 * (y0 - half), 100 * (y0 + half))):
         parts.append(tick_text(frame.px(value / 100), frame.height - 29, f"{value:g}"))
-    parts.append(tick_text((frame.left + frame.width - frame.right) / 2, 442, "y, cm (x upwards)"))
     return "".join(parts)
 
 
@@ -114,7 +135,7 @@ def smallest_square(points: Sequence[Point]) -> Square:
 
 def _overview(area: Square, landmarks: Mapping[str, Landmark]) -> str:
     """The whole table, small, within `OVERVIEW`: robot, landmarks, spawn area."""
-    outlines = {name: _corners(mark) for name, mark in {"": area, **landmarks}.items()}
+    outlines = {name: _corners(mark) for name, mark in {STARTS: area, **landmarks}.items()}
     xs, ys = np.concatenate(list(outlines.values())).T  # (n,), (n,)
     low_y, high_y = min(0.0, float(ys.min())) - 0.03, max(0.0, float(ys.max())) + 0.03
     high_x = float(xs.max()) + 0.03
@@ -134,7 +155,7 @@ def _overview(area: Square, landmarks: Mapping[str, Landmark]) -> str:
         drawn = [at(float(x), float(y)) for x, y in corners]
         outline = " L".join(f"{u:.1f} {v:.1f}" for u, v in drawn)
         middle, low = sum(u for u, _ in drawn) / 4, max(v for _, v in drawn)
-        kind = "landmark" if name else "here"
+        kind = "here" if name == STARTS else "landmark"
         parts.append(
             f'<path class="{kind}" stroke-linejoin="round" d="M{outline} Z"/>'
             + tick_text(middle, low + 14, name)

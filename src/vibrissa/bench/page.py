@@ -64,8 +64,9 @@ def compose(
     settings: Mapping[str, Any],
     unseen: bool = False,
     command: str = "",
+    first: str = "episode",
 ) -> Report:
-    """The report of what was judged."""
+    """The report of what was judged. first: with what the time of `wall_s` began."""
     shown, no_films = films
     policy = judged.setup.policy
     return Report(
@@ -77,6 +78,7 @@ def compose(
         beside=judged.beside,
         seconds=seconds,
         wall_s=wall_s,
+        first=first,
         unseen=unseen,
         losses=losses(judged.checkpoint),
         clips=shown,
@@ -85,6 +87,7 @@ def compose(
         area=judged.place.area(),
         thing=judged.place.scene.object.name,
         symmetry=judged.place.scene.object.symmetry,
+        rate_hz=judged.place.scene.rate_hz,
         settings=settings,
         machine=machine(),
         versions=versions(),

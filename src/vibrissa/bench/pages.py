@@ -14,9 +14,11 @@ import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from html import unescape
 from pathlib import Path
 from typing import Any, Literal
 
+from vibrissa.bench.marks import swatch
 from vibrissa.core.errors import UsageError
 from vibrissa.core.outcomes import CLASSES
 
@@ -34,9 +36,10 @@ class Table:
 class Drawing:
     """One `<svg>` element as `charts` makes it, with an aria-label that says what it shows.
 
-    It takes its colours from the page by classes: bar, dot (with main or beside), grid, column,
-    whisker, brick with k-<failure class>, area, landmark, robot, raw, smooth; text: name, value,
-    tick, inbar. kinds: failure classes whose colours are explained below it.
+    It takes its colours from the page by classes: bar, dot (with main or beside), other, grid,
+    column, heat, whisker, brick with k-<failure class>, sign, area, landmark, robot, raw, smooth;
+    text: name, value, tick, inbar. kinds: failure classes whose marks are explained below it. The
+    aria-label holds its facts: it is what Markdown and a screen reader get.
     """
 
     svg: str
@@ -147,7 +150,8 @@ def to_html(page: Page) -> str:
         "words": words,
         "kind": lambda part: type(part).__name__,
         "numeric": _numeric_columns,
-        "side_by_side": _films_together,
+        "swatch": lambda kind: Markup(swatch(kind)),
+        "side_by_side": _side_by_side,
         "is_hero": lambda section: any(isinstance(p, Figure) for p in section.parts),
     }
     env.globals["clip_id"] = _clip_ids()
@@ -249,11 +253,12 @@ def _anchors(sections: Sequence[Section]) -> list[str]:
     return given
 
 
-def _films_together(parts: Sequence[Part]) -> list[list[Part]]:
-    """Films that follow each other as one group, every other part by itself."""
+def _side_by_side(parts: Sequence[Part]) -> list[list[Part]]:
+    """Films, or drawings, that follow each other as one group, every other part by itself."""
     groups: list[list[Part]] = []
     for part in parts:
-        if groups and isinstance(part, Film) and isinstance(groups[-1][-1], Film):
+        like = isinstance(part, (Film, Drawing)) and groups and type(groups[-1][-1]) is type(part)
+        if like:
             groups[-1].append(part)
         else:
             groups.append([part])
@@ -288,7 +293,7 @@ def _part_as_markdown(part: Part) -> str:
             return _table_as_markdown(part)
         case Drawing():
             label = re.search(r'aria-label="([^"]*)"', part.svg)
-            told = [label.group(1) if label else "", part.caption]
+            told = [unescape(label.group(1)) if label else "", part.caption]
             return f"*Drawing: {_escaped('. '.join(t.rstrip('.') for t in told if t))}.*"
         case Film():
             return f"*Film: {_escaped('. '.join(t for t in (part.title, part.note) if t))}*"

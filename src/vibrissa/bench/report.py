@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from vibrissa.bench import charts, heat
+from vibrissa.bench.cautions import ENOUGH, SCRIPTED, limits, warnings
 from vibrissa.bench.maps import spawn_map
 from vibrissa.bench.outcomes import Row, Summary, compare_paired, count_classes, summarise
 from vibrissa.bench.pages import (
@@ -22,11 +23,7 @@ from vibrissa.bench.pages import (
     words,
     write_page,
 )
-from vibrissa.bench.telling import duration, failure_table, measure_table
-from vibrissa.core.stats import rate_text
-
-FEW_OF_EXPERT = 0.9  # an expert below this says that the scene, not the policy, is to be mended
-ENOUGH = 50  # episodes; fewer are a quick look
+from vibrissa.bench.telling import duration, failure_table, lasted, measure_table, p_told
 
 
 @dataclass(frozen=True)
@@ -47,8 +44,10 @@ class Report:
     `maps.spawn_map`. sees: one sentence on what the policy is shown, privileged channels by
     name. unseen: whether no demonstration can have come from these seeds. note: what the
     headline's rate speaks of, where it is not of held-out scenes. again: the command that plays
-    one episode again, with {seed} in it. cautions: what was odd before the first episode. thing,
-    symmetry: what is moved, and in how many turns of a whole one it looks the same (0: in all).
+    one episode again, with {seed} in it; why: the one that tells why it fails. cautions: what was
+    odd before the first episode. thing, symmetry: what is moved, and in how many turns of a whole
+    one it looks the same (0: in all). rate_hz: ticks in a second; 0 where it is not known. first:
+    with what the time of `wall_s` began.
     """
 
     title: str
@@ -71,9 +70,18 @@ class Report:
     command: str = ""
     note: str = ""
     again: str = ""
+    why: str = ""
     cautions: Sequence[str] = ()
     thing: str = "object"
     symmetry: int = 1
+    rate_hz: float = 0.0
+    first: str = "episode"
+
+    @property
+    def name(self) -> str:
+        """Who was judged: a scripted pilot by its name, or the policy."""
+        pilot = self.rows[0].pilot if self.rows else ""
+        return pilot if pilot in SCRIPTED else "policy"
 
 
 def to_dict(report: Report) -> dict[str, Any]:
@@ -103,8 +111,11 @@ def to_dict(report: Report) -> dict[str, Any]:
         "settings": dict(report.settings),
         "machine": dict(report.machine),
         "versions": dict(report.versions),
+        "rate_hz": report.rate_hz or None,
+        "map": [asdict(one) for one in _squares(report)],
         "command": report.command,
         "cautions": list(report.cautions),
+        "warnings": warnings(report, _everyone(report)),
     }
 
 
@@ -121,36 +132,21 @@ def render(report: Report) -> str:
 def to_page(report: Report) -> Page:
     """The report in the words of a page."""
     summary = summarise(report.rows)
-    everyone = {"policy": summary} | {n: summarise(r) for n, r in report.beside.items()}
-    classes = count_classes(report.rows)
-    yaw = charts.yaw_chart(report.rows, report.symmetry)
-    again = charts.same_again(report.symmetry, report.thing)
-    drawn = spawn_map(report.rows, report.landmarks, report.area, symmetry=report.symmetry)
+    everyone = _everyone(report)
+    bars = Drawing(charts.class_bars(count_classes(report.rows)))
     sections = [
-        Section("", _warnings(report, everyone), anchor="warnings"),
+        Section("", [Note(t, "warning") for t in warnings(report, everyone)], anchor="warnings"),
         _success(report, summary, everyone),
-        Section("How the episodes ended", [Drawing(charts.class_bars(classes))], anchor="classes"),
-        Section("What this cannot say", _limits(report, summary), anchor="limits"),
-        _failures(report),
+        Section("How the episodes ended", [bars], anchor="classes"),
+        Section(
+            "What this cannot say", [Note(t) for t in limits(report, summary)], anchor="limits"
+        ),
         _films(report),
-        Section(
-            "Where it succeeds",
-            [Drawing(drawn, kinds=list(classes))],
-            "From above, behind the robot: each mark is the object of one episode where it began."
-            if drawn
-            else "",
-            anchor="map",
-        ),
+        _places(report),
+        _angles(report),
         _rates(report),
-        Section(
-            "At which angle",
-            [Drawing(yaw)],
-            f"Success by the first yaw of the {report.thing}, with 95 % intervals. {again}".strip()
-            if yaw
-            else "",
-            anchor="yaw",
-        ),
-        Section("In numbers", [measure_table(everyone)], anchor="numbers"),
+        _failures(report),
+        Section("In numbers", [measure_table(everyone, report.rate_hz)], anchor="numbers"),
         _curve(report),
         _time(report),
     ]
@@ -183,80 +179,43 @@ def _success(report: Report, summary: Summary, everyone: Mapping[str, Summary]) 
         f"{summary.episodes} scenes{unseen}, each tried once"
         f"{'; the pilots beside it had the same seeds' * bool(report.beside)}."
     )
+    likely = (
+        f"Of very many such {'rollouts' if report.note else 'scenes'} it would most likely solve "
+        f"{low} to {high} of 100: {summary.episodes} tell no more than that."
+    )
     parts = [
         Figure(
             f"{summary.success}/{summary.episodes}",
             f"{rate} success, 95 % interval {low}–{high} %",
         ),
         Drawing(charts.forest(everyone)),
-        Note(report.note or note),
+        Note(f"{likely} {report.note or note}" if summary.episodes else report.note),
+        *(Note(line) for line in _paired(report)),
     ]
     return Section("How often it succeeds", parts, anchor="success")
 
 
-def _warnings(report: Report, everyone: Mapping[str, Summary]) -> list[Note]:
-    """What must be put right before the headline means anything."""
-    told = list(report.cautions)
-    for name in everyone:
-        rows = report.beside.get(name, report.rows)
-        broken = [row for row in rows if row.reason == "fault"]
-        if broken:
-            sound = [row for row in rows if row.reason != "fault"]
-            told.append(
-                f"{len(broken)} of {len(rows)} episodes of {name} broke down. They count as not "
-                f"solved, and say nothing of what it can do: without them it is "
-                f"{rate_text(sum(r.success for r in sound), len(sound))}. The first (seed "
-                f"{broken[0].seed}): {broken[0].detail}"
-            )
-    return [Note(text, "warning") for text in (*told, *wrong_beside(everyone))]
-
-
-def wrong_beside(beside: Mapping[str, Summary]) -> list[str]:
-    """What expert and zero pilot say against the scene or its judge; names may begin otherwise."""
+def _paired(report: Report) -> list[str]:
+    """Who alone solved what, of the seeds that were tried by both."""
     told = []
-    for name, one in beside.items():
-        where = "" if name in ("expert", "zero") else f" ({name})"
-        if name.endswith("zero") and one.success:
-            text = f"It never moves and is given {one.text}: the judge is broken."
-            told.append(f"The zero pilot succeeds{where}. {text}")
-        if name.endswith("expert") and one.episodes and (one.rate or 0.0) < FEW_OF_EXPERT:
-            text = f"{one.text}. Mend the scene or the expert before blaming the policy."
-            told.append(f"The expert fails here{where}. {text}")
+    for name, rows in report.beside.items():
+        pair = compare_paired(report.rows, rows)
+        if name != "zero" and pair.seeds and not report.note:
+            told.append(
+                f"Of the same {pair.seeds} scenes, {report.name} alone solved {pair.only_first} "
+                f"and {name} alone {pair.only_second} (exact McNemar, {p_told(pair.p)})."
+            )
     return told
-
-
-def _limits(report: Report, summary: Summary) -> list[Note]:
-    """How far the verdict goes, and no farther."""
-    low, high = summary.interval
-    told = [
-        f"The 95 % interval (Wilson) is {100 * (high - low):.0f} points wide. It speaks of this "
-        "one trained policy: another training seed gives another policy."
-    ]
-    if 0 < summary.episodes < ENOUGH:
-        told.append(f"{summary.episodes} episodes are a quick look; report from {ENOUGH} on.")
-    if not report.unseen and not report.note:
-        told.append(
-            "Demonstrations may have come from these very seeds, so this is no test of what was "
-            "learnt."
-        )
-    if report.area is not None:
-        told.append(
-            "All of it is simulated, with starts from one square of the table: a real arm, or "
-            "another place, is another question."
-        )
-    if not report.beside and not report.note:
-        told.append(
-            "No expert and no zero pilot stood beside it, so nobody has shown that this scene can "
-            "be done and that its judge gives nothing away."
-        )
-    return [Note(text) for text in told]
 
 
 def _failures(report: Report) -> Section:
     failed = [r for r in report.rows if not r.success and r.reason not in ("fault", "aborted")]
     parts: list[Table | Note] = []
     if failed:
-        parts.append(failure_table(failed))
+        parts.append(failure_table(failed, report.rate_hz))
+        if report.why:
+            parts.append(Note("Where and when it fails, and where to record more demonstrations:"))
+            parts.append(Note(report.why, "code"))
         if report.again:
             parts.append(Note("One of them once more, from its seed, with a film of it:"))
             parts.append(Note(report.again.replace("{seed}", str(failed[0].seed)), "code"))
@@ -266,18 +225,51 @@ def _failures(report: Report) -> Section:
 def _films(report: Report) -> Section:
     if not report.clips:
         return Section("No pictures", [Note(report.no_clips)], anchor="films")
-    films = [
+    films: list[Film | Note] = [
         Film(
             words(clip.row.failure_class),
             clip.film_mp4,
             clip.strip_png,
-            f"seed {clip.row.seed} · {clip.row.ticks} ticks",
+            f"seed {clip.row.seed} · {lasted(clip.row.ticks, report.rate_hz)}"
+            f"{' ticks' * (not report.rate_hz)}",
             clip.row.failure_class,
         )
         for clip in report.clips
     ]
+    shown = {clip.row.failure_class for clip in report.clips}
+    missing = [words(name) for name in count_classes(report.rows) if name not in shown]
+    if missing:
+        films.append(Note(f"No film of: {', '.join(missing)}. There was nothing to see again."))
     intro = "One episode of each way of ending, played again from its seed."
     return Section("See it happen", films, intro, anchor="films")
+
+
+def _places(report: Report) -> Section:
+    drawn = spawn_map(report.rows, report.landmarks, report.area, symmetry=report.symmetry)
+    intro = "From above, behind the robot: each mark is the object of one episode where it began."
+    kinds = list(count_classes(report.rows))
+    parts = [Drawing(drawn, kinds=kinds)]
+    return Section("Where it succeeds", parts, intro if drawn else "", anchor="map")
+
+
+def _angles(report: Report) -> Section:
+    drawn = charts.yaw_chart(report.rows, report.symmetry)
+    again = charts.same_again(report.symmetry, report.thing)
+    intro = f"Success by the first yaw of the {report.thing}, with 95 % intervals. {again}".strip()
+    return Section("At which angle", [Drawing(drawn)], intro if drawn else "", anchor="yaw")
+
+
+def _everyone(report: Report) -> dict[str, Summary]:
+    """Who was judged first, then who stood beside."""
+    beside = {name: summarise(rows) for name, rows in report.beside.items()}
+    return {report.name: summarise(report.rows), **beside}
+
+
+def _squares(report: Report) -> list[heat.Bin]:
+    """What the map of rates shows; nothing where nobody knows the spawn area."""
+    if report.area is None or not any(row.spawn for row in report.rows):
+        return []
+    return heat.rate_bins(report.rows, report.area)
 
 
 def _rates(report: Report) -> Section:
@@ -302,11 +294,10 @@ def _curve(report: Report) -> Section:
 
 
 def _time(report: Report) -> Section:
-    first = "rollout" if report.note else "demonstration"
     rows = [(name, duration(seconds)) for name, seconds in report.seconds.items()]
     return Section(
         "Time",
         [Drawing(charts.phase_bar(report.seconds)), Table((), rows)],
-        f"{duration(report.wall_s)} from the first {first} to this page.",
+        f"{duration(report.wall_s)} from the first {report.first} to this page.",
         anchor="time",
     )

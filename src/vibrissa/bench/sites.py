@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from vibrissa.bench.options import PilotOptions
-from vibrissa.bench.sweeps import Cell
+from vibrissa.bench.sweeps import Cell, Judged
 from vibrissa.bench.trials import Trial
 from vibrissa.core.errors import UsageError
 
@@ -27,6 +27,24 @@ def site_cells(trial: Trial, names: Sequence[str]) -> list[Cell]:
         )
         for name in names
     ]
+
+
+def headline(judged: Sequence[Judged]) -> str:
+    """The rate at each site, and the verdict against the first."""
+    told = [
+        f"{j.told.text} at site {j.cell.name}" + (f": {j.versus.verdict}" if j.versus else "")
+        for j in judged
+    ]
+    return ", ".join(told)
+
+
+def where(cells: Sequence[Cell]) -> str:
+    """The middle of each site's square and its half side, in cm from the arm's base."""
+    told = []
+    for cell in cells:
+        x, y, half = (100 * value for value in cell.trial.place.area())
+        told.append(f"{cell.name} ({x:.1f}, {y:.1f}) ± {half:.1f} cm".replace("-", "−"))
+    return ", ".join(told)
 
 
 def beside(cell: Cell, pilot: str) -> Cell:

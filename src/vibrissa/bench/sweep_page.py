@@ -3,36 +3,34 @@
 from __future__ import annotations
 
 import datetime
-import re
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from vibrissa.bench import charts, heat
-from vibrissa.bench.compare_words import p_text, points, signed
+from vibrissa.bench.cautions import wrong_beside
 from vibrissa.bench.outcomes import Summary
 from vibrissa.bench.page import machine, versions
 from vibrissa.bench.pages import Drawing, Note, Page, Section, Table
 from vibrissa.bench.picking import Picked
-from vibrissa.bench.report import wrong_beside
-from vibrissa.bench.sweeps import Judged, Versus
+from vibrissa.bench.sweeps import Judged, Versus, named, unseen
+from vibrissa.bench.telling import p_text, points, signed
 
-COLUMNS = (
-    "setting",
-    "solved",
-    "difference",
-    "won / lost",
-    "p (Holm)",
-    "verdict",
-    "seen",
-)
+COLUMNS = ("setting", "solved", "verdict", "difference", "won / lost", "p (Holm)", "seen")
+WITH_EXPERT = ("expert", "lost by it too")
 MORE = ("setting", "dropped", "ticks", "asks/s", "answers/s", "jump rad", "stride rad", "grip N")
 PAIRED = (
     "Against the baseline on the same seeds: exact McNemar at 5 %, corrected for the number of "
     "settings (Holm). Behind a difference its 95 % interval (Newcombe, paired). won / lost: seeds "
     "that only this setting, or only the baseline, solved. seen: the smallest difference that they "
     "would have shown four times in five."
+)
+BY_IT_TOO = (
+    "lost by it too: of the scenes that the baseline solved and this setting did not, how many the "
+    "expert did not solve either. What changes pictures alone does not reach the expert, which "
+    "stands there as in the nominal scene."
 )
 UNPAIRED = (
     "Each site has scenes of its own, so nothing is paired: Barnard at 5 %, corrected for their "
@@ -57,11 +55,9 @@ def page(
 
     cautions: what must be put right before any of it means anything.
     """
-    main = next((j.cell.name for j in judged if j.versus is None), "")
-    drawn = charts.forest({**{j.cell.name: j.told for j in judged}, **beside}, main=main)
     sections = [
         Section("", [Note(line, "warning") for line in cautions]),
-        Section("Success", [Drawing(drawn), *(Note(note) for note in notes)]),
+        Section("Success", [_rates(judged, beside), *(Note(note) for note in notes)]),
         Section("Verdicts", [verdict_table(judged)]),
         Section("How it was played", [playing_table(judged)], intro=_READING),
     ]
@@ -80,12 +76,46 @@ def page(
     )
 
 
+def _rates(judged: Sequence[Judged], beside: Mapping[str, Summary]) -> Drawing:
+    """A line a cell, the expert in its scenes where it tried them; then the others beside."""
+    main = next((j.cell.name for j in judged if j.versus is None), "")
+    experts = {shown(j.cell.name): j.beside["expert"] for j in judged if "expert" in j.beside}
+    others = {n: one for n, one in beside.items() if not (experts and n.endswith("expert"))}
+    lines = {shown(j.cell.name): j.told for j in judged}
+    drawn = charts.forest({**lines, **others}, main=shown(main), expert=experts)
+    return Drawing(drawn, "Hollow: the scripted expert in the same scenes." if experts else "")
+
+
 _READING = (
     "asks/s: inferences in a second of the arm's time, which the policy must be able to answer on "
     "an arm that does not wait. answers/s: batches in a second of this machine's. jump: how far "
     "the sent action moves where a new chunk begins; stride: from tick to tick elsewhere (root "
     "mean square over the joints)."
 )
+
+
+def headline(judged: Sequence[Judged]) -> str:
+    """Which settings differ from the baseline, and what could have gone unseen."""
+    tried = [j for j in judged if j.versus is not None]
+    base = next(shown(j.cell.name) for j in judged if j.versus is None)
+    apart = [
+        f"{verdict} is {named(names)}" if len(names) == 1 else f"{verdict} are {named(names)}"
+        for verdict in ("better", "worse")
+        if (names := [j.cell.name for j in tried if j.versus and j.versus.verdict == verdict])
+    ]
+    if apart:
+        return f"Against {base}: {'; '.join(apart)}"
+    return f"No setting was shown to differ from {base}; {unseen(judged, 'difference')}"
+
+
+def told_of(judged: Sequence[Judged], *, maps: bool = False) -> list[dict[str, Any]]:
+    """The cells for a program; with `maps` the squares of each map."""
+    told = [j.to_dict() for j in judged]
+    if maps:
+        for one, j in zip(told, judged, strict=True):
+            squares = heat.rate_bins(j.rows, j.cell.trial.place.area())
+            one["map"] = [asdict(square) for square in squares]
+    return told
 
 
 def wrong_with(judged: Sequence[Judged], beside: Mapping[str, Summary]) -> list[str]:
@@ -150,12 +180,25 @@ def picked_page(
 
 def shown(name: str) -> str:
     """A cell's name with blanks where it may break: `light: mass`, `horizon=5, grip=min=0.02`."""
-    return re.sub(r"([:,])(?=[a-z])", r"\1 ", name)
+    return named([name])
 
 
 def verdict_table(judged: Sequence[Judged]) -> Table:
+    """The verdicts, and the expert's part in them where it tried the same scenes."""
     rows = [(shown(j.cell.name), j.told.text, *_versus(j.versus)) for j in judged]
-    return Table(COLUMNS, rows, note=PAIRED if _is_paired(judged) else UNPAIRED)
+    note = PAIRED if _is_paired(judged) else UNPAIRED
+    if not any(j.lost is not None for j in judged):
+        return Table(COLUMNS, rows, note=note)
+    rows = [(*row[:3], *_by_expert(j), *row[3:]) for row, j in zip(rows, judged, strict=True)]
+    return Table((*COLUMNS[:3], *WITH_EXPERT, *COLUMNS[3:]), rows, note=f"{note} {BY_IT_TOO}")
+
+
+def _by_expert(j: Judged) -> tuple[str, str]:
+    expert, lost = j.beside.get("expert"), j.lost
+    if expert is None or lost is None:
+        return "", ""
+    alike = "–" if j.versus is None else f"{lost[1]} of {lost[0]}"
+    return f"{expert.success}/{expert.episodes}", alike
 
 
 def playing_table(judged: Sequence[Judged]) -> Table:
@@ -178,17 +221,19 @@ def lines(judged: Sequence[Judged], beside: Mapping[str, Summary]) -> list[str]:
         verdict = "baseline"
         if j.versus is not None:
             verdict = f"{_difference(j.versus)}: {j.versus.verdict}, p {p_text(j.versus.p_holm)}"
+        if j.lost is not None:
+            asked += f"  expert {j.beside['expert'].text}"
         text.append(f"{j.cell.name:<{wide}}  {j.told.text:<22} {verdict:<52} {asked}".rstrip())
     return text + [f"{name:<{wide}}  {told.text}" for name, told in beside.items()]
 
 
 def _versus(versus: Versus | None) -> tuple[str, ...]:
     if versus is None:
-        return "", "", "", "baseline", ""
+        return "baseline", "", "", "", ""
     pairs = versus.pairs
     alone = "–" if pairs is None else f"{pairs.only_first} / {pairs.only_second}"
     seen = "–" if versus.seen is None else f"{100 * versus.seen:.0f} points"
-    return _difference(versus), alone, p_text(versus.p_holm), versus.verdict, seen
+    return versus.verdict, _difference(versus), alone, p_text(versus.p_holm), seen
 
 
 def _difference(versus: Versus) -> str:

@@ -51,6 +51,12 @@ def slug(name: str) -> str:
     return re.sub(r"[^\w.,=+-]+", "_", name)
 
 
+def named(names: Sequence[str], most: int = 4) -> str:
+    """Cells by their names, with blanks where they may break: light: mass, horizon=5, grip=…"""
+    told = [re.sub(r"([:,])(?=[a-z])", r"\1 ", name) for name in names[:most]]
+    return "; ".join(told) + f" and {len(names) - most} more" * (len(names) > most)
+
+
 @dataclass(frozen=True)
 class Versus:
     """A cell against the baseline. pairs: on common seeds; None where their scenes differ.
@@ -82,13 +88,19 @@ class Versus:
 
 @dataclass(frozen=True)
 class Judged:
-    """A cell with its rows and what they say. versus: None of the baseline itself."""
+    """A cell with its rows and what they say. versus: None of the baseline itself.
+
+    beside: what scripted pilots came to in the cell's own scenes. lost: how many of the scenes
+    that the baseline solved this cell did not, and how many of those the expert did not either;
+    None where no expert tried them.
+    """
 
     cell: Cell
     rows: Sequence[Row]
     told: Summary
     versus: Versus | None = None
     beside: Mapping[str, Summary] = field(default_factory=dict)
+    lost: tuple[int, int] | None = None
 
     @property
     def asks_per_s(self) -> float | None:
@@ -112,6 +124,8 @@ class Judged:
         }
         if self.beside:
             told["beside"] = {name: summary.to_dict() for name, summary in self.beside.items()}
+        if self.lost is not None:
+            told["lost"] = {"scenes": self.lost[0], "by_the_expert_too": self.lost[1]}
         return {**told, "versus": None if self.versus is None else self.versus.to_dict()}
 
 
@@ -227,6 +241,15 @@ def verdicts(
         Judged(cell, rows, summarise(rows), versus)
         for cell, rows, versus in zip(cells, judged, [None, *told], strict=True)
     ]
+
+
+def unseen(judged: Sequence[Judged], what: str) -> str:
+    """How large a difference from the baseline may be there all the same. what: it, in a word."""
+    seen = [j.versus.seen for j in judged if j.versus is not None]
+    known = [one for one in seen if one is not None]
+    if len(known) < len(seen) or not known:
+        return f"so few episodes could not have shown any {what}"
+    return f"a {what} below {100 * max(known):.0f} points may have gone unseen"
 
 
 def _versus(rows: Sequence[Row], base: Sequence[Row], paired: bool, cells: int) -> Versus:

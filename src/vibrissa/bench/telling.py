@@ -8,26 +8,29 @@ from collections.abc import Mapping, Sequence
 from vibrissa.bench.outcomes import Row, Summary
 from vibrissa.bench.pages import Table, words
 
-MOST_ROWS = 20
+MOST_ROWS = 12
 
 
-def measure_table(everyone: Mapping[str, Summary]) -> Table:
-    """What was measured, a column for each pilot; measures that nobody has are left out."""
-    columns = {name: _measures(summary) for name, summary in everyone.items()}
+def measure_table(everyone: Mapping[str, Summary], rate_hz: float = 0.0) -> Table:
+    """What was measured, a column for each pilot; measures that nobody has are left out.
+
+    rate_hz: ticks in a second, where it is known.
+    """
+    columns = {name: _measures(summary, rate_hz) for name, summary in everyone.items()}
     names = next(iter(columns.values()), {})
     rows = [(name, *(column[name] for column in columns.values())) for name in names]
     kept = [row for row in rows if any(cell != "–" for cell in row[1:])]
     return Table(("", *columns), kept)
 
 
-def failure_table(rows: Sequence[Row], most: int = MOST_ROWS) -> Table:
+def failure_table(rows: Sequence[Row], rate_hz: float = 0.0, most: int = MOST_ROWS) -> Table:
     """Failed episodes one by one, in the order of their seeds: how, when and where."""
     ordered = sorted(rows, key=lambda r: r.seed)
     shown = [
         (
             str(row.seed),
             words(row.failure_class),
-            str(row.ticks),
+            lasted(row.ticks, rate_hz),
             place(row),
             angle(row),
             _told(row.measures.get("max_height_m"), "{:.1f}", 100),
@@ -37,7 +40,16 @@ def failure_table(rows: Sequence[Row], most: int = MOST_ROWS) -> Table:
     more = len(ordered) - len(shown)
     note = f"And {more} more in outcomes.jsonl." if more else ""
     return Table(
-        ("seed", "ended", "ticks", "began at x, y (cm)", "yaw", "highest (cm)"), shown, note
+        (
+            "seed",
+            "ended",
+            "after" if rate_hz else "ticks",
+            "began at x, y (cm)",
+            "yaw",
+            "highest (cm)",
+        ),
+        shown,
+        note,
     )
 
 
@@ -48,23 +60,60 @@ def place(row: Row) -> str:
 
 def angle(row: Row) -> str:
     """How far it was turned then, in degrees."""
-    return "–" if row.spawn is None else f"{math.degrees(row.spawn[2]):.0f}°"
+    return "–" if row.spawn is None else degrees(row.spawn[2])
+
+
+def degrees(angle_rad: float) -> str:
+    """An angle in whole degrees: −12°."""
+    told = f"{math.degrees(angle_rad):.0f}°"
+    return "0°" if told == "-0°" else told.replace("-", "−")
+
+
+def lasted(ticks: float, rate_hz: float) -> str:
+    """How long an episode was: in seconds of the arm's time, or in ticks where no rate is known."""
+    return f"{ticks / rate_hz:.1f} s" if rate_hz else f"{ticks:.0f}"
 
 
 def duration(seconds: float) -> str:
-    """Seconds as one says them: 3.2 s, 1 min 05 s."""
+    """Seconds as one says them: 3.2 s, 1 min 05 s, 2 h 07 min."""
     if seconds < 60:
         return f"{seconds:.1f} s"
-    return f"{int(seconds) // 60} min {int(seconds) % 60:02d} s"
+    minutes = int(seconds) // 60
+    if minutes < 60:
+        return f"{minutes} min {int(seconds) % 60:02d} s"
+    return f"{minutes // 60} h {minutes % 60:02d} min"
 
 
-def _measures(summary: Summary) -> dict[str, str]:
+def points(difference: float) -> str:
+    """A difference of rates in points, with its sign."""
+    return f"{signed(difference)} points"
+
+
+def signed(difference: float) -> str:
+    told = f"{100 * difference:+.0f}"
+    return "0" if told in ("+0", "-0") else told.replace("-", "−")
+
+
+def p_text(p: float) -> str:
+    return f"{p:.2g}" if p >= 1e-4 else "below 0.0001"
+
+
+def p_told(p: float) -> str:
+    """As in a sentence: p = 0.03, or p below 0.0001."""
+    return f"p = {p_text(p)}" if p >= 1e-4 else f"p {p_text(p)}"
+
+
+def _measures(summary: Summary, rate_hz: float) -> dict[str, str]:
     return {
+        "solved": f"{summary.success}/{summary.episodes}",
         "without a drop": f"{summary.clean}/{summary.episodes}",
         "picked up": f"{summary.picked}/{summary.episodes}",
         "dropped, of the lifted": f"{summary.dropped}/{summary.picked}",
         "ticks, all": _told(summary.mean_steps, "{:.0f}"),
         "ticks, successes": _told(summary.mean_steps_success, "{:.0f}"),
+        "time, successes": _told(
+            summary.mean_steps_success if rate_hz else None, "{:.1f} s", 1 / (rate_hz or 1)
+        ),
         "highest point, mean": _told(summary.mean_max_height_m, "{:.1f} cm", 100),
         "grip, weaker pad": _told(summary.mean_grip_n, "{:.0f} N"),
         "slip in the grip": _told(summary.mean_slip_m, "{:.1f} mm", 1000),

@@ -103,10 +103,12 @@ def _all_phases(cfg: Config, recipe: Recipe, ledger: Ledger) -> None:
         unseen=True,
         settings=_told(cfg, recipe),
         command=_command(cfg),
+        first="demonstration",
     )
     with ledger.phase("report"):
         again = demo_again(cfg.out, cfg.task, cfg.randomise)
-        write(replace(page, again=again), cfg.out)
+        why = f"vibrissa failures {shlex.quote(str(cfg.out))}"
+        write(replace(page, again=again, why=why), cfg.out)
 
 
 def _record(cfg: Config, ledger: Ledger) -> None:

@@ -11,7 +11,7 @@ import shlex
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -222,12 +222,12 @@ def _watches(cfg: Config) -> list[Watch]:
 def _report(cfg: Config, judged: Judged, began_s: float) -> None:
     from vibrissa.bench.page import compose, film
     from vibrissa.bench.report import write
+    from vibrissa.commands import eval_told
 
     assert cfg.out is not None
     judged_s = time.perf_counter() - began_s
     films = film(judged)
     wall_s = time.perf_counter() - began_s
-    told = {f.name: getattr(cfg, f.name) for f in fields(cfg)}
     page = compose(
         judged,
         title="eval",
@@ -235,7 +235,9 @@ def _report(cfg: Config, judged: Judged, began_s: float) -> None:
         seconds={"judge": judged_s, "film": wall_s - judged_s},
         wall_s=wall_s,
         unseen=all(row.seed >= HELD_OUT for row in judged.rows),
-        settings={n: str(v) for n, v in told.items() if n not in UNTOLD and v},
+        settings={**eval_told.settings(cfg), **eval_told.tried(judged.rows)},
+        command=shlex.join(["vibrissa", *sys.argv[1:]]),
     )
-    again = f"vibrissa eval --from {shlex.quote(str(cfg.out))} --only-seed {{seed}} --video films"
-    write(replace(page, again=again), cfg.out)
+    folder = shlex.quote(str(cfg.out))
+    again = f"vibrissa eval --from {folder} --only-seed {{seed}} --video films"
+    write(replace(page, again=again, why=f"vibrissa failures {folder}"), cfg.out)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json as json_
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from vibrissa.commands.eval_told import exit_code
+from vibrissa.commands.eval_told import exit_code, settings
 from vibrissa.core.errors import CheckpointError, UsageError
 
 if TYPE_CHECKING:
@@ -61,17 +61,10 @@ def _asked_of_run(cfg: Config) -> Asked:
 
     Raises CheckpointError where the run has no two.
     """
-    from vibrissa.learn.run import PRETRAINED, checkpoints_of
+    from vibrissa.commands.eval_trial import several_checkpoints
+    from vibrissa.learn.run import PRETRAINED
 
-    assert cfg.checkpoint is not None
-    found = checkpoints_of(cfg.checkpoint)
-    if not found:
-        raise CheckpointError(f"the run {cfg.checkpoint} has no checkpoint yet.")
-    if len(found) == 1:
-        raise CheckpointError(
-            f"the run {cfg.checkpoint} has kept one checkpoint, {found[0].name}: there is nothing "
-            "to choose from. Train with a larger --keep."
-        )
+    found = several_checkpoints(cfg)
     from vibrissa.learn.loading import require_readable
 
     last = found[-1]
@@ -116,6 +109,7 @@ def _warn(line: str) -> None:
 
 
 def _sweep(asked: Asked) -> int:
+    from vibrissa.bench.sweep_page import headline
     from vibrissa.bench.sweeps import cells_of, verdicts
 
     cfg = asked.cfg
@@ -123,55 +117,61 @@ def _sweep(asked: Asked) -> int:
         raise UsageError("a scripted pilot has no chunks: sweep its offset, min or clip.")
     cells = cells_of(asked.trial, cfg.sweep, own_horizon=asked.own_horizon)
     asked = _cautious(asked)
-    rows, beside = _judge(asked, cells, "sweep")
+    rows, beside = _judge_beside(asked, cells, "sweep")
     judged = verdicts(cells, rows)
-    apart = [j for j in judged if j.versus is not None and j.versus.verdict != "not separated"]
-    headline = f"{len(apart)} of {len(cells) - 1} settings differ from {cells[0].name}"
-    return _tell(asked, judged, "sweep", headline, _sentence(asked, cells[0].name), beside)
+    told = (
+        f"{_span(asked, 'a row')}, against {cells[0].name}. Choose by this and report on other "
+        "seeds: the best of several rows flatters."
+    )
+    return _tell(asked, judged, "sweep", headline(judged), told, beside)
 
 
 def _panel(asked: Asked) -> int:
-    from vibrissa.bench.panel import panel_cells, worst_first
+    from vibrissa.bench.outcomes import summarise
+    from vibrissa.bench.panel import (
+        NOMINAL,
+        beside_experts,
+        felt,
+        headline,
+        panel_cells,
+        whose,
+        worst_first,
+    )
     from vibrissa.bench.sweeps import verdicts
 
     cells, left_out = panel_cells(asked.trial, STRENGTHS[asked.cfg.panel])
     asked = _cautious(asked)
-    rows, beside = _judge(asked, cells, "panel")
-    judged = worst_first(verdicts(cells, rows))
-    hurt = [j for j in judged if j.versus is not None and j.versus.verdict == "worse"]
-    headline = f"{len(hurt)} of {len(cells) - 1} factors were shown to cost it successes"
-    nominal = judged[0].told
-    if not nominal.success:
-        headline = f"Nothing to lose: it solves {nominal.text} with nothing varied"
-    notes = []
+    others = [(cell, "expert") for cell in felt(cells)] + [(cells[0], "zero")]
+    rows, theirs = _judge(asked, cells, "panel", [] if _stands_alone(asked) else others)
+    judged = worst_first(beside_experts(verdicts(cells, rows), theirs))
+    beside = {pilot: summarise(r) for (cell, pilot), r in theirs.items() if cell == NOMINAL}
+    notes = whose(judged)
     if left_out:
         notes.append(f"Left out, because this pilot sees no pictures: {', '.join(left_out)}.")
-    told = _sentence(asked, cells[0].name) + " Each row varies one factor alone, worst first."
-    return _tell(asked, judged, "panel", headline, told, beside, notes)
+    told = f"With nothing varied it solves {judged[0].told.text}. {_span(asked, 'a row')}, "
+    told += "each with one factor varied alone in the same scenes, worst first."
+    return _tell(asked, judged, "panel", headline(judged), told, beside, notes)
 
 
 def _sites(asked: Asked) -> int:
     from vibrissa.bench.judge import BESIDE
     from vibrissa.bench.outcomes import summarise
-    from vibrissa.bench.sites import beside as standing_beside
-    from vibrissa.bench.sites import site_cells
+    from vibrissa.bench.sites import headline, site_cells, where
     from vibrissa.bench.sweeps import verdicts
 
     cells = site_cells(asked.trial, asked.cfg.sites)
     asked = _cautious(asked, cells)
     others = () if _stands_alone(asked) else BESIDE
-    more = [standing_beside(cell, name) for cell in cells for name in others]
-    rows, _ = _judge(asked, [*cells, *more], "sites", beside=False)
-    judged = verdicts(cells, rows[: len(cells)], paired=False)
-    told = iter(map(summarise, rows[len(cells) :]))
-    judged = [replace(one, beside={name: next(told) for name in others}) for one in judged]
-    beside = {
-        f"{j.cell.name}, {name}": summary for j in judged for name, summary in j.beside.items()
-    }
-    rates = [f"{j.told.text} at {j.cell.name}" for j in judged]
-    return _tell(
-        asked, judged, "sites", ", ".join(rates), _sentence(asked, cells[0].name), beside, maps=True
-    )
+    pairs = [(cell, name) for cell in cells for name in others]
+    rows, theirs = _judge(asked, cells, "sites", pairs)
+    told = {key: summarise(r) for key, r in theirs.items()}
+    judged = [
+        replace(one, beside={name: told[one.cell.name, name] for name in others})
+        for one in verdicts(cells, rows, paired=False)
+    ]
+    beside = {f"{cell}, {name}": summary for (cell, name), summary in told.items()}
+    about = f"{_span(asked, 'at each site')}. Starts: {where(cells)}."
+    return _tell(asked, judged, "sites", headline(judged), about, beside, maps=True)
 
 
 def _pick(asked: Asked) -> int:
@@ -188,11 +188,11 @@ def _pick(asked: Asked) -> int:
     every = candidates(asked.trial, checkpoints_of(cfg.checkpoint), PRETRAINED)
     left_out = LeftOut(len(every), _warn)
     cells = readable(every, left_out)
-    rows, _ = _judge(asked, cells, "choosing", seeds=first, beside=False, leave_out=left_out)
+    rows, _ = _judge(asked, cells, "choosing", seeds=first, leave_out=left_out)
     cells, rows = [c for c, r in zip(cells, rows, strict=True) if r], [r for r in rows if r]
     winner = choose(cells, rows)
     final = [winner] if winner is cells[-1] else [cells[-1], winner]
-    again, beside = _judge(asked, final, "reporting")
+    again, beside = _judge_beside(asked, final, "reporting")
     judged = verdicts(final, again)
     last = judged[0] if len(judged) > 1 else None
     chosen = verdicts(cells, rows)
@@ -209,7 +209,7 @@ def _pick(asked: Asked) -> int:
         counts = ", ".join(f"{j.cell.name} {j.told.success}/{j.told.episodes}" for j in chosen)
         print(f"chosen by  {counts} (seeds {first[0]} to {first[-1]})")
         print("\n".join([*lines(judged, beside), picked.sentence]))
-    _write(asked, picked_page(picked, _settings(cfg), beside=beside, cautions=odd), told)
+    _write(asked, picked_page(picked, settings(cfg), beside=beside, cautions=odd), told)
     broke = exit_code([row for part in (*rows, *again) for row in part], _gifts(beside))
     return max(broke, int(bool(left_out.lines)))
 
@@ -218,21 +218,18 @@ def _judge(
     asked: Asked,
     cells: Sequence[Cell],
     what: str,
+    beside: Sequence[tuple[Cell, str]] = (),
     *,
     seeds: Sequence[int] | None = None,
-    beside: bool = True,
     leave_out: LeftOut | None = None,
-) -> tuple[list[list[Row]], dict[str, Summary]]:
-    """The rows of every cell, and what expert and zero pilot come to on the same seeds."""
-    from vibrissa.bench.judge import BESIDE
-    from vibrissa.bench.outcomes import summarise
+) -> tuple[list[list[Row]], dict[tuple[str, str], list[Row]]]:
+    """The rows of every cell, and those of scripted pilots `beside`, by cell and pilot."""
     from vibrissa.bench.page import versions
     from vibrissa.bench.sites import beside as standing_beside
     from vibrissa.bench.sweeps import run_cells
 
     cfg = asked.cfg
-    others = BESIDE if beside and not _stands_alone(asked) else ()
-    more = [standing_beside(cells[0], name) for name in others]
+    more = [standing_beside(cell, name) for cell, name in beside]
     rows = run_cells(
         [*cells, *more],
         asked.seeds if seeds is None else seeds,
@@ -245,8 +242,20 @@ def _judge(
         fleet=cfg.fleet,
         leave_out=leave_out,
     )
-    told = {name: summarise(r) for name, r in zip(others, rows[len(cells) :], strict=True)}
-    return rows[: len(cells)], told
+    whom = [(cell.name, name) for cell, name in beside]
+    return rows[: len(cells)], dict(zip(whom, rows[len(cells) :], strict=True))
+
+
+def _judge_beside(
+    asked: Asked, cells: Sequence[Cell], what: str
+) -> tuple[list[list[Row]], dict[str, Summary]]:
+    """The rows of every cell, and what expert and zero pilot come to on the same seeds."""
+    from vibrissa.bench.judge import BESIDE
+    from vibrissa.bench.outcomes import summarise
+
+    others = () if _stands_alone(asked) else BESIDE
+    rows, theirs = _judge(asked, cells, what, [(cells[0], name) for name in others])
+    return rows, {name: summarise(r) for (_, name), r in theirs.items()}
 
 
 def _tell(
@@ -259,7 +268,7 @@ def _tell(
     notes: Sequence[str] = (),
     maps: bool = False,
 ) -> int:
-    from vibrissa.bench.sweep_page import lines, page, wrong_with
+    from vibrissa.bench.sweep_page import lines, page, told_of, wrong_with
 
     cfg = asked.cfg
     odd = [*asked.cautions, *wrong_with(judged, beside)]
@@ -270,7 +279,7 @@ def _tell(
         "episodes": len(asked.seeds),
         "headline": headline,
         "baseline": next(j.cell.name for j in judged if j.versus is None),
-        "cells": [j.to_dict() for j in judged],
+        "cells": told_of(judged, maps=maps),
         "beside": {name: summary.to_dict() for name, summary in beside.items()},
         "notes": list(notes),
         "cautions": odd,
@@ -285,7 +294,7 @@ def _tell(
         headline=headline,
         sentence=sentence,
         beside=beside,
-        settings=_settings(cfg),
+        settings={**settings(cfg), "seeds": f"{asked.seeds[0]} to {asked.seeds[-1]}"},
         notes=notes,
         maps=maps,
         cautions=odd,
@@ -333,16 +342,6 @@ def _stands_alone(asked: Asked) -> bool:
     return asked.cfg.alone or asked.trial.checkpoint is None
 
 
-def _sentence(asked: Asked, baseline: str) -> str:
+def _span(asked: Asked, where: str) -> str:
     seeds = asked.seeds
-    return (
-        f"{len(seeds)} episodes a row, seeds {seeds[0]} to {seeds[-1]}, against {baseline}. "
-        "Choose by this and report on other seeds: the best of several rows flatters."
-    )
-
-
-def _settings(cfg: Config) -> dict[str, str]:
-    from vibrissa.commands.eval import UNTOLD
-
-    told = {f.name: getattr(cfg, f.name) for f in fields(cfg)}
-    return {name: str(value) for name, value in told.items() if name not in UNTOLD and value}
+    return f"{len(seeds)} episodes {where} (seeds {seeds[0]} to {seeds[-1]})"

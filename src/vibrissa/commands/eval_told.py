@@ -5,6 +5,7 @@ from __future__ import annotations
 import json as json_
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -70,6 +71,37 @@ def tell(
     for what, folder in places.items():
         if folder is not None:
             print(f"{what:<8}{folder}")
+
+
+def settings(cfg: Config) -> dict[str, str]:
+    """What a report shows of the options: those that decide what was judged.
+
+    Of an evaluation that had an earlier one again, those that may be given beside it.
+    """
+    from vibrissa.commands.eval import UNTOLD
+    from vibrissa.commands.eval_trial import BESIDE_FROM
+
+    names = [f.name for f in fields(cfg) if f.name not in UNTOLD]
+    if cfg.again is not None:
+        names = [name for name in names if name in BESIDE_FROM]
+    told = {name: getattr(cfg, name) for name in names}
+    return {
+        "from" if name == "again" else name: _option(value)
+        for name, value in told.items()
+        if value is not None and value is not False and value not in ("", ())
+    }
+
+
+def tried(rows: Sequence[Row]) -> dict[str, str]:
+    """How many episodes there are, and of which seeds."""
+    seeds = sorted(row.seed for row in rows)
+    apart = seeds[-1] - seeds[0] + 1 != len(seeds)
+    span = str(seeds[0]) if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]}"
+    return {"episodes": str(len(seeds)), "seeds": f"{span}, not all" if apart else span}
+
+
+def _option(value: object) -> str:
+    return " ".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
 def exit_code(rows: Sequence[Row], gifts: int = 0) -> int:

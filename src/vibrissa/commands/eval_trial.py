@@ -7,9 +7,11 @@ from dataclasses import MISSING, fields, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from vibrissa.core.errors import UsageError
+from vibrissa.core.errors import CheckpointError, UsageError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from vibrissa.bench.options import PilotOptions
     from vibrissa.bench.outcomes import Row
     from vibrissa.bench.setups import Place
@@ -45,6 +47,22 @@ def check(cfg: Config) -> None:
         flags = " and ".join(f"--{name.replace('_', '-')}" for name in asked)
         raise UsageError(f"{flags}: one of them at a time.")
     _check_folders(cfg, sweeps=bool(asked))
+
+
+def several_checkpoints(cfg: Config) -> list[Path]:
+    """The checkpoints of the run, oldest first. Raises CheckpointError where it has no two."""
+    from vibrissa.learn.run import checkpoints_of
+
+    assert cfg.checkpoint is not None
+    found = checkpoints_of(cfg.checkpoint)
+    if not found:
+        raise CheckpointError(f"the run {cfg.checkpoint} has no checkpoint yet.")
+    if len(found) == 1:
+        raise CheckpointError(
+            f"the run {cfg.checkpoint} has kept one checkpoint, {found[0].name}: there is nothing "
+            "to choose from. Train with a larger --keep."
+        )
+    return found
 
 
 def trial_of(cfg: Config) -> tuple[Trial, CheckpointPolicy | None]:

@@ -50,7 +50,8 @@ class Config:
 
 def run(cfg: Config) -> int:
     from vibrissa.bench.demonstrations import demonstrations_of
-    from vibrissa.bench.failure_page import reasons, sentence, to_dict, to_page
+    from vibrissa.bench.failure_page import to_dict, to_page
+    from vibrissa.bench.failure_words import reasons, sentence
     from vibrissa.bench.failures import analyse
     from vibrissa.bench.pages import plain, write_page
     from vibrissa.bench.source import source_of
@@ -133,6 +134,7 @@ def _ground(place: Place | None, rows: Sequence[Row]) -> Ground:
         arm_m=diagonal_m(scene),
         thing=scene.object.name,
         max_ticks=scene.rules.max_ticks if scene.rules else 0,
+        rate_hz=scene.rate_hz,
         landmarks=place.landmarks(),
     )
 
@@ -143,6 +145,7 @@ def _films(cfg: Config, source: Source, failing: Failing) -> tuple[dict[str, lis
     from vibrissa.bench.films import clips
     from vibrissa.bench.pages import Film
     from vibrissa.bench.pages import words as in_words
+    from vibrissa.bench.telling import lasted
     from vibrissa.sim import gl
 
     if not cfg.films or not failing.failed:
@@ -163,7 +166,9 @@ def _films(cfg: Config, source: Source, failing: Failing) -> tuple[dict[str, lis
         row = clip.row
         phase, tick = went_wrong(row)
         at = "" if tick is None else f" at tick {tick:.0f}"
-        note = f"seed {row.seed} · {phase}{at} · {row.ticks} ticks"
+        long = lasted(row.ticks, failing.ground.rate_hz)
+        long += " ticks" * (not failing.ground.rate_hz)
+        note = f"seed {row.seed} · {phase}{at} · {long}"
         kind = row.failure_class
         film = Film(in_words(kind), clip.film_mp4, clip.strip_png, note, kind)
         films.setdefault(kind, []).append(film)
@@ -179,7 +184,7 @@ def _spread(rows: Sequence[Row], most: int) -> list[Row]:
 
 def _write_targets(cfg: Config, failing: Failing) -> Path | None:
     """targets.yaml, where a place was advised; one of an earlier call is taken away."""
-    from vibrissa.bench.failure_page import reasons
+    from vibrissa.bench.failure_words import reasons
     from vibrissa.bench.pages import replace_file
     from vibrissa.control.targets import to_yaml
 
