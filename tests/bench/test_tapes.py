@@ -15,6 +15,16 @@ from vibrissa.control.pilots import ChunkPlayer, Replay
 from vibrissa.core.contract import Contract
 
 
+def test_an_episode_that_is_broken_off_leaves_no_tape(tmp_path: Path) -> None:
+    setup = Setup("policy", OneJoint, Reach, lambda _arm: ChunkPlayer(4), Ramp(), slots=2)
+    rows = evaluate(setup, [3, 4, 5], tape_into(tmp_path / "tapes"))
+    first = next(rows)
+    rows.close()
+    assert [f.name for f in (tmp_path / "tapes").iterdir()] == [
+        f"seed_{first.seed:06d}_SUCCESS.json"
+    ]
+
+
 def test_a_tape_played_again_is_the_same_episode(tmp_path: Path) -> None:
     setup = Setup("policy", OneJoint, Reach, lambda _arm: ChunkPlayer(4), Ramp(), slots=2)
     rows = {r.seed: r for r in evaluate(setup, [3, 4, 5], tape_into(tmp_path / "some tapes"))}

@@ -311,6 +311,46 @@ def test_no_memory_for_a_forward_pass_is_the_machine_s_trouble_and_no_fault_of_t
         assert "--slots 1. 2 of 3 episodes are judged. The same command goes on" in line
 
 
+WATCHED = ("--video", "--rollouts", "--snapshots")
+
+
+@pytest.mark.parametrize("flag", WATCHED)
+def test_what_is_watched_and_cannot_be_kept_ends_it_after_the_row_and_is_told(
+    run: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    opengl: None,
+    flag: str,
+) -> None:
+    add, folder, out = RowFile.add, tmp_path / "watched", tmp_path / "out"
+
+    def then_gone(self: RowFile, row: Row) -> None:
+        add(self, row)
+        shutil.rmtree(folder, ignore_errors=True)
+        if not folder.exists():
+            folder.write_text("a file in its place")
+
+    monkeypatch.setattr(RowFile, "add", then_gone)
+    words = [flag, str(folder), "--slots", "1", "--horizon", "10", "--out", str(out)]
+    assert called("eval", str(run), *words) == 1
+    *_, line = capsys.readouterr().err.splitlines()
+    assert "cannot write" in line
+    assert "seed_2000001_NEVER_PICKED_UP" in line
+    assert line.endswith("2 of 3 episodes are judged. The same command goes on with them.")
+    assert [row.reason for row in read_rows(out / "outcomes.jsonl")] == ["timeout"] * 2
+
+
+@pytest.mark.parametrize("flag", WATCHED)
+def test_a_folder_that_cannot_be_made_is_told_before_any_episode(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], opengl: None, flag: str
+) -> None:
+    (tmp_path / "letter.txt").write_text("dear")
+    folder = tmp_path / "letter.txt" / "watched"
+    line = refused(capsys, "eval", str(run), flag, str(folder))
+    assert line == f"vibrissa: {flag} {folder} cannot be made: Not a directory."
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a full disk at hand")
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_disk_that_fills_is_one_line_and_costs_no_row_before(

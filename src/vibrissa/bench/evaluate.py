@@ -18,6 +18,10 @@ from vibrissa.core.protocols import Arm, Observer, Pilot, Policy, Task
 Watch = Callable[[int, Arm], Sequence[Observer]]
 
 
+class NotKept(VibrissaError):
+    """What an observer saw of an episode cannot be kept; the episode's row is a row like any."""
+
+
 @dataclass(frozen=True)
 class Setup:
     """Who is judged, and where: makers of the arm, the task and the pilot of one slot.
@@ -47,7 +51,8 @@ def evaluate(setup: Setup, seeds: Iterable[int], watch: Watch | None = None) -> 
 
     A fault (NaN from the policy, an arm that cannot go on) ends its own episode and is a row of
     its own, so that nothing breaks in silence. `watch(seed, arm)` gives further observers of
-    an episode. Whoever stops early keeps the rows so far; arms are closed in any case.
+    an episode. Whoever stops early keeps the rows so far; arms are closed in any case. Raises
+    NotKept, after the row, where an observer had trouble at the end of a sound episode.
     """
     seats: dict[int, _Seat] = {}
 
@@ -64,7 +69,10 @@ def evaluate(setup: Setup, seeds: Iterable[int], watch: Watch | None = None) -> 
     episodes = run_many(seeds, start, setup.policy, **shape)
     try:
         for finished in episodes:
-            yield _row(finished, seats[finished.slot])
+            row = _row(finished, seats[finished.slot])
+            yield row
+            if isinstance(finished.result, VibrissaError) and row.reason != "fault":
+                raise NotKept(str(finished.result)) from finished.result
     finally:
         episodes.close()  # type: ignore[attr-defined]
         for seat in seats.values():

@@ -7,7 +7,7 @@ from contextlib import closing
 from dataclasses import replace
 from functools import partial
 
-from vibrissa.bench.evaluate import Rows, Setup, Watch, evaluate
+from vibrissa.bench.evaluate import NotKept, Rows, Setup, Watch, evaluate
 from vibrissa.bench.helpers import WorkerLost, no_memory, watching
 from vibrissa.bench.outcomes import Row
 from vibrissa.bench.setups import Place, scripted
@@ -54,8 +54,8 @@ def judge(
     (`film_into`, `tape_into`). slots, workers: arms side by side in a process, and processes;
     0 takes what suits. fleet: a Ray cluster's address, or local (see `fleet`); workers are its
     actors then. No outcome depends on any of them. quiet: without a bar of its own, where `keep`
-    draws one. Raises CutShort, with the rows so far, where a worker process is lost, or there is
-    no memory left.
+    draws one. Raises CutShort, with the rows so far, where a worker process is lost, there is no
+    memory left, or what is watched cannot be kept.
     """
     rows = {row.seed: row for row in known if row.pilot == setup.name}
     todo = [seed for seed in seeds if seed not in rows]
@@ -72,7 +72,7 @@ def judge(
                 rows[row.seed] = row
                 done = [rows[s] for s in seeds if s in rows]
                 tell(len(done), f"{sum(r.success for r in done)} solved")
-    except (WorkerLost, MemoryError) as lost:
+    except (WorkerLost, NotKept, MemoryError) as lost:
         done = [rows[seed] for seed in seeds if seed in rows]
         why = no_memory(lost) if isinstance(lost, MemoryError) else lost
         raise CutShort(f"{why} {len(done)} of {len(seeds)} episodes are judged.", done) from lost

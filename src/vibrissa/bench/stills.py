@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from vibrissa.core.episode import Episode, Start, Step
+from vibrissa.core.errors import UsageError
 from vibrissa.core.protocols import Arm
 from vibrissa.sim.arm import SimArm
 from vibrissa.sim.snapshot import Snapshot, save
@@ -16,7 +17,8 @@ from vibrissa.sim.snapshot_file import write
 class Stills:
     """Keeps the state at every `every`-th tick of one episode, after what was sent at it.
 
-    The first tick is always among them. They are written into `folder` when the episode ends.
+    The first tick is always among them. They are written into `folder` when the episode ends,
+    unless it was broken off. Raises UsageError where the disk refuses.
     """
 
     def __init__(self, arm: SimArm, folder: Path, every: int = 1):
@@ -30,9 +32,9 @@ class Stills:
             self._kept.append(save(self._arm))
 
     def on_end(self, episode: Episode) -> None:
-        if not self._kept:
-            return
         outcome = episode.outcome
+        if not self._kept or outcome.reason == "aborted":
+            return
         about = {
             "seed": episode.seed,
             "task": episode.start.task,
@@ -42,7 +44,11 @@ class Stills:
             "every": self._every,
         }
         name = f"seed_{episode.seed:06d}_{outcome.failure_class}.npz"
-        write(self._folder / name, self._kept, about)
+        path = self._folder / name
+        try:
+            write(path, self._kept, about)
+        except OSError as error:
+            raise UsageError(f"cannot write {path}: {error.strerror}.") from error
 
 
 def stills_into(folder: Path, every: int = 1) -> Callable[[int, Arm], Sequence[Stills]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -13,13 +14,15 @@ from typing import Any
 from numpy.typing import NDArray
 
 from vibrissa.core.episode import Episode, Start, Step
+from vibrissa.core.errors import UsageError
 from vibrissa.core.protocols import Arm
 
 DIGITS = 6
 
 
 class Tape:
-    """Keeps one episode and writes it into `folder` when it ends, whole or not at all.
+    """Keeps one episode and writes it into `folder` when it ends, whole or not at all; one that
+    was broken off is not written. Raises UsageError where the disk refuses.
 
     The file holds contract, scene, sampled values and outcome, and for each tick the state (S,),
     the privileged channels (P,), what was asked and sent (A,), the source, the object's true place
@@ -51,6 +54,8 @@ class Tape:
         self._ticks.append(tick)
 
     def on_end(self, episode: Episode) -> None:
+        if episode.outcome.reason == "aborted":
+            return
         told = {
             "seed": episode.seed,
             "task": self._start.task,
@@ -61,10 +66,15 @@ class Tape:
             "ticks": self._ticks,
         }
         path = self._folder / f"seed_{episode.seed:06d}_{episode.outcome.failure_class}.json"
-        self._folder.mkdir(parents=True, exist_ok=True)
         partial = path.with_suffix(".partial")
-        partial.write_text(json.dumps(told), encoding="utf-8")
-        os.replace(partial, path)
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            partial.write_text(json.dumps(told), encoding="utf-8")
+            os.replace(partial, path)
+        except OSError as error:
+            with suppress(OSError):
+                partial.unlink(missing_ok=True)
+            raise UsageError(f"cannot write {path}: {error.strerror}.") from error
 
 
 def tape_into(folder: Path) -> Callable[[int, Arm], Sequence[Tape]]:

@@ -207,16 +207,28 @@ def _open(cfg: Config, trial: Trial, seeds: Sequence[int]) -> RowFile | None:
 
 
 def _watches(cfg: Config) -> list[Watch]:
-    """Films, tapes and states, where they were asked for."""
+    """Films, tapes and states, where they were asked for, each into a folder that is there now."""
     from vibrissa.bench.films import film_into
     from vibrissa.bench.stills import stills_into
     from vibrissa.bench.tapes import tape_into
 
+    for flag in ("video", "rollouts", "snapshots"):
+        _make(getattr(cfg, flag), f"--{flag}")
     watches: list[Watch] = [film_into(cfg.video)] if cfg.video is not None else []
     watches += [tape_into(cfg.rollouts)] if cfg.rollouts is not None else []
     if cfg.snapshots is not None:
         watches.append(stills_into(cfg.snapshots, cfg.snapshots_every))
     return watches
+
+
+def _make(folder: Path | None, flag: str) -> None:
+    """Raises UsageError where the disk refuses."""
+    if folder is None:
+        return
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"{flag} {folder} cannot be made: {error.strerror}.") from error
 
 
 def _report(cfg: Config, judged: Judged, began_s: float) -> None:

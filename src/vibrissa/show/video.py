@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
 
@@ -44,7 +45,8 @@ def write_mp4(path: Path, frames: Iterable[Picture], fps: float, *, crf: int = 2
         why = getattr(error, "strerror", None) or error
         raise UsageError(f"cannot write the video {path}: {why}.") from error
     finally:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
     return path
 
 

@@ -15,6 +15,7 @@ import os
 import zipfile
 import zlib
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -62,7 +63,8 @@ class Kept:
 def write(path: Path, snapshots: Sequence[Snapshot], about: Mapping[str, Any]) -> None:
     """Snapshots of one episode into `path`, whole or not at all.
 
-    Raises ValueError where there are none, or where they are of different episodes.
+    Raises ValueError where there are none, or where they are of different episodes; OSError where
+    the disk refuses.
     """
     if not snapshots:
         raise ValueError("no snapshot to write.")
@@ -78,12 +80,16 @@ def write(path: Path, snapshots: Sequence[Snapshot], about: Mapping[str, Any]) -
     }
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.part")
-    with part.open("wb") as file:
-        arrays: dict[str, Any] = {"about": _bytes(told), **_arrays(snapshots)}
-        np.savez_compressed(file, allow_pickle=False, **arrays)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(part, path)
+    try:
+        with part.open("wb") as file:
+            arrays: dict[str, Any] = {"about": _bytes(told), **_arrays(snapshots)}
+            np.savez_compressed(file, allow_pickle=False, **arrays)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(part, path)
+    finally:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
 
 
 def load(path: Path) -> Kept:
