@@ -1,4 +1,4 @@
-"""A contest that was cut short, gone on with, or judged by a broken judge; and which seeds count."""
+"""A contest cut short, gone on with, or judged by a broken judge; and which seeds count."""
 
 from __future__ import annotations
 
