@@ -9,6 +9,7 @@ import pytest
 from commands.test_compare import compared, refused
 
 from vibrissa import cli
+from vibrissa.bench.outcomes import Row
 
 
 def test_a_folder_knows_in_which_scene_it_was_judged(
@@ -69,3 +70,37 @@ def test_a_table_that_changed_is_another_contender(
     compared(capsys, *words)
     table.write_text("seed,success\n5,1\n6,1\n")
     assert "(contenders.theirs.outcomes " in refused(capsys, *words)
+
+
+def test_a_test_that_was_looked_at_twice_says_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Going on until Barnard's test says what one likes is told, and stays told."""
+    words = ["random", "counts=9/20", "--task", "lift", "--no-films", "--out", str(tmp_path)]
+    assert compared(capsys, *words, "--episodes", "2")["cautions"] == []
+    told = compared(capsys, *words, "--episodes", "3")
+    assert told["looked_after"] == [2, 3]
+    assert told["cautions"][0].startswith("A verdict was told after 2 seeds already. Barnard's")
+    assert compared(capsys, *words, "--episodes", "3")["cautions"] == told["cautions"]
+    assert "A verdict was told after 2 seeds" in (tmp_path / "compare.html").read_text("utf8")
+
+
+def test_the_anytime_test_may_be_looked_at_as_often_as_one_likes(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["zero", "random", "--task", "lift", "--no-films", "--out", str(tmp_path)]
+    compared(capsys, *words, "--episodes", "1")
+    told = compared(capsys, *words, "--episodes", "2")
+    assert (told["looked_after"], told["cautions"]) == ([1, 2], [])
+
+
+def test_a_folder_with_an_equals_sign_is_no_label(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("as_it_is", "grip=offset=0.1"):
+        Path(name).mkdir()
+        row = Row(1, "policy", "lift", "success", "SUCCESS", 9)
+        (Path(name) / "outcomes.jsonl").write_text(row.to_json() + "\n")
+    told = compared(capsys, "as_it_is", "grip=offset=0.1")
+    assert list(told["contenders"]) == ["as_it_is", "grip=offset=0.1"]

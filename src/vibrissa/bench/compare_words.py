@@ -96,6 +96,7 @@ def told_of(held: Held, entrants: Sequence[Entrant]) -> dict[str, Any]:
         "ended": held.ended,
         "cautions": list(held.cautions),
         "terms": dict(held.terms),
+        "looked_after": list(held.looks),
     }
 
 

@@ -43,6 +43,7 @@ class Held:
 
     lost: what was lost of it, where a worker process was; the rows are those until then. cautions:
     what was odd before the first episode. terms: what it was held under (see `terms`).
+    looks: after how many seeds a verdict was told, in all calls.
     """
 
     judged: tuple[Judged, ...]
@@ -52,6 +53,7 @@ class Held:
     lost: str = ""
     cautions: Sequence[str] = ()
     terms: Mapping[str, Any] = field(default_factory=dict)
+    looks: Sequence[int] = ()
 
     @property
     def broken(self) -> list[str]:
@@ -133,6 +135,23 @@ def seeds_compared(entrants: Sequence[Entrant], known: Iterable[Row]) -> int:
     tried = Counter(row.seed for row in known if row.pilot in live)
     enough = 1 if len(live) < len(entrants) else 2
     return sum(times >= enough for times in tried.values())
+
+
+def looked_at(held: Held, before: Iterable[int]) -> Held:
+    """The same, as one more look; `before`: after how many seeds there was one already.
+
+    With a caution where that is more often than the test allows for.
+    """
+    seeds = len({row.seed for one in held.judged if one.live for row in one.rows})
+    earlier = sorted({*before} - {seeds}) if seeds else []
+    held = replace(held, looks=(*earlier, seeds) if seeds else ())
+    if not earlier or held.comparisons.may_be_looked_at:
+        return held
+    told = (
+        f"A verdict was told after {', '.join(map(str, earlier))} seeds already. Barnard's test "
+        "may be looked at once only: its p is smaller than it should be."
+    )
+    return replace(held, cautions=[*held.cautions, told])
 
 
 class _Table:

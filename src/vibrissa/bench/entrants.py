@@ -114,7 +114,8 @@ def enter(
 
 
 def _source(text: str) -> Source:
-    found = _LABEL.fullmatch(text)
+    is_path = Path(text.partition("#")[0]).exists()  # a sweep's cells have an = in their names
+    found = None if is_path else _LABEL.fullmatch(text)
     label, rest = (found[1].strip(), found[2]) if found else ("", text)
     if is_counts(rest):
         return Source(label or rest.strip(), rest, "counts", Path())

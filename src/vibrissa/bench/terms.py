@@ -13,6 +13,7 @@ from vibrissa.core.errors import UsageError, VibrissaError
 from vibrissa.sim.scene import SceneCfg
 
 SETTINGS = "contest.json"  # what a folder of a comparison was begun with
+RESULT = "compare.json"  # what was told of it last
 FORMAT = 1
 
 
@@ -54,6 +55,16 @@ def begin(folder: Path, told: Mapping[str, Any], versions: Mapping[str, str]) ->
             f"--out; its outcomes stay in {folder / OUTCOMES}."
         )
     require_same(folder, told, versions, SETTINGS)
+
+
+def looks_in(folder: Path | None) -> list[int]:
+    """After how many seeds a verdict was told of what is in `folder`; none of a new one."""
+    if folder is None or not (folder / RESULT).is_file():
+        return []
+    try:
+        return [int(seeds) for seeds in read_json(folder / RESULT).get("looked_after", ())]
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"{folder / RESULT} cannot be used ({error}).") from error
 
 
 def scene_of(folder: Path) -> dict[str, Any] | None:

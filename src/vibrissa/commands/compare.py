@@ -76,8 +76,9 @@ class Config:
 
 
 def run(cfg: Config) -> int:
-    from vibrissa.bench.contest import common_seeds, hold, seeds_compared
+    from vibrissa.bench.contest import common_seeds, hold, looked_at, seeds_compared
     from vibrissa.bench.entrants import enter, sources
+    from vibrissa.bench.terms import looks_in
     from vibrissa.bench.workers import prepare
 
     began_s = time.perf_counter()
@@ -94,8 +95,10 @@ def run(cfg: Config) -> int:
     most = _at_most(cfg, seeds_compared(entrants, known))
     seeds = common_seeds(entrants, cfg.seeds, most)
     odd = _cautions(entrants, seeds)
+    _warn(odd)
     held = hold(entrants, seeds, place=place, known=known, keep=keep, level=cfg.level)
-    held = replace(held, cautions=odd, terms=told)
+    held = looked_at(replace(held, cautions=odd, terms=told), looks_in(cfg.out))
+    _warn(held.cautions[len(odd) :])
     page = None
     if cfg.out is not None:
         from vibrissa.bench.compare_page import write
@@ -181,9 +184,12 @@ def _cautions(entrants: Sequence[Entrant], seeds: Sequence[int]) -> list[str]:
             f"Demonstrations may have come from these very seeds, which begin below {HELD_OUT}: "
             "this is no test of what was learnt."
         )
-    for line in odd:
-        print(f"warning {line}", file=sys.stderr)
     return odd
+
+
+def _warn(cautions: Sequence[str]) -> None:
+    for line in cautions:
+        print(f"warning {line}", file=sys.stderr)
 
 
 def _terms(cfg: Config, entrants: Sequence[Entrant], place: Place | None) -> dict[str, Any]:
