@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -343,6 +344,39 @@ def test_weights_that_are_not_finite_are_left_out_when_their_turn_comes_and_each
     assert "1 not finite: model.action_head.bias" in told["cautions"][0]
     assert f"warning {told['cautions'][0]}" in err
     assert read == ["000010", "000020", "000030"]  # and the one that is reported stays loaded
+
+
+def test_a_panel_has_the_expert_try_what_it_can_feel(
+    debug_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = [str(debug_run), "--panel", "strong", "--episodes", "1", "--device", "cpu"]
+    result = told(capsys, *words, "--out", str(tmp_path / "out"))
+    assert {cell["beside"]["expert"]["episodes"] for cell in result["cells"]} == {1}
+    tried = sorted(p.name for p in (tmp_path / "out" / "cells").glob("*expert"))
+    assert len(tried) == len(result["cells"]) == 8  # no factor of pictures alone is left in
+    assert result["beside"]["zero"]["success"] == 0
+    assert "lost by it too" in (tmp_path / "out" / "report.md").read_text("utf8")
+
+
+def test_pictures_alone_do_not_reach_the_expert() -> None:
+    from vibrissa.bench.judge import judge
+    from vibrissa.bench.panel import felt, panel_cells
+    from vibrissa.bench.setups import place_for
+    from vibrissa.bench.sites import beside
+    from vibrissa.bench.trials import Trial
+
+    place = place_for(None, task="pick-place")
+    place = replace(place, cameras=tuple(camera.name for camera in place.scene.cameras))
+    cells, left_out = panel_cells(Trial(place), ["strong"])
+    assert left_out == ()
+    unseen = [cells[0], *(cell for cell in cells if cell not in felt(cells))]
+    assert len(unseen) > 5
+    first, *others = (
+        judge(beside(cell, "expert").trial.setup(None), [2_000_001], quiet=True)[0]
+        for cell in unseen
+    )
+    for one in others:
+        assert set(one.differing(first)) <= {"sampled"}
 
 
 def test_a_zero_pilot_that_succeeds_makes_the_judge_worthless(
