@@ -13,9 +13,11 @@ from chromium import Browser, check_page
 
 from vibrissa.bench import charts
 from vibrissa.bench.maps import spawn_map
+from vibrissa.bench.marks import swatch
 from vibrissa.bench.outcomes import Row, summarise
 from vibrissa.bench.pages import to_markdown
 from vibrissa.bench.report import Clip, Report, render, to_dict, to_page, write
+from vibrissa.bench.telling import duration
 from vibrissa.core.errors import UsageError
 from vibrissa.core.outcomes import CLASSES
 
@@ -196,3 +198,70 @@ def test_a_turn_that_does_not_show_is_told_by_the_thing_that_is_turned() -> None
     cylinder = Html(render(report(thing="can", symmetry=0)))
     assert "yaw" not in cylinder.ids
     assert "Half a turn" not in Html(render(report())).text  # nobody said what is turned
+
+
+def test_what_is_drawn_is_said_too() -> None:
+    """In Markdown, and for whoever sees no picture: counts, rates and intervals."""
+    text = to_markdown(to_page(report()))
+    assert "How many episodes ended how: success 6/10, fumbled 1/10, never picked up 1/10" in text
+    assert "policy 7/10 (40–89 %); expert 10/10 (72–100 %); zero 0/10 (0–28 %)" in text
+    assert "began: 6 success, 1 fumbled, 1 never picked up" in text
+    assert "policy alone solved 0 and expert alone 3 (exact McNemar, p = 0.25)" in text
+    assert "would most likely solve 40 to 89 of 100: 10 tell no more than that." in text
+    assert "a &lt;b&gt; &amp;" not in to_markdown(to_page(report(thing="a <b> &")))
+
+
+def test_bars_of_classes_are_shares_of_all_episodes() -> None:
+    half = charts.class_bars({"TIMEOUT": 5}, 10)
+    assert 'width="190.0"' in half  # of a track of 380
+    assert ">5/10<" in half
+    assert 'width="380.0"' in charts.class_bars({"TIMEOUT": 5})
+
+
+def test_no_two_classes_look_alike_without_colours() -> None:
+    looks = [swatch(kind).replace(kind, "") for kind in CLASSES if kind != "ABORTED"]
+    assert len(set(looks)) == len(CLASSES) - 1
+    drawn = spawn_map(policy_rows(), {})
+    assert drawn.count('class="sign"') == 4  # fumbled, and three ways to fail
+    assert render(report()).count('class="swatch"') >= 10  # the map's legend and the films
+
+
+def test_a_rate_in_hz_gives_seconds() -> None:
+    text = to_markdown(to_page(report(rate_hz=30.0)))
+    assert "| 7 | never picked up | 5.0 s | 23.5, 19.9 | 109° | 10.0 |" in text
+    assert "| time, successes | 5.0 s | 5.0 s | – |" in text
+    assert "seed 0 · 5.0 s" in text
+    assert "time, successes" not in to_markdown(to_page(report()))
+
+
+def test_a_scripted_pilot_is_called_by_its_name_and_was_never_trained() -> None:
+    zero = [row(i, "NEVER_PICKED_UP", "zero", measures={}) for i in range(5)]
+    text = to_markdown(to_page(report(rows=zero, beside={})))
+    assert "zero 0/5 (0–43 %)" in text
+    assert "another training seed" not in text
+    assert "|  | zero |" in text
+
+
+def test_a_class_without_a_film_is_told() -> None:
+    rows = [*policy_rows(), row(99, "FAULT", detail="NaN")]
+    text = to_markdown(to_page(report(rows=rows)))
+    assert "No film of: fault. There was nothing to see again." in text
+    assert "No film of" not in to_markdown(to_page(report()))
+
+
+def test_the_json_holds_the_map_and_the_warnings() -> None:
+    area = (0.217, 0.225, 0.04)
+    told = to_dict(report(area=area, rows=[*policy_rows(), row(99, "FAULT", detail="NaN")]))
+    assert len(told["map"]) == 4
+    assert (
+        sum(square["episodes"] for square in told["map"]) == 10
+    )  # nobody knows where the other began
+    assert told["warnings"][0].startswith("1 of 11 episodes of policy broke down")
+    assert to_dict(report())["map"] == []
+
+
+def test_the_time_is_told_from_what_it_began_with() -> None:
+    assert "from the first episode to this page" in to_markdown(to_page(report()))
+    demo = to_markdown(to_page(report(first="demonstration")))
+    assert "1 min 10 s from the first demonstration to this page" in demo
+    assert duration(7500) == "2 h 05 min"

@@ -31,4 +31,5 @@ def test_contenders_with_rows_and_with_counts(tmp_path: Path, capsys, chromium: 
     assert cli.main(argv) == 0, capsys.readouterr().err
     look = check_page(chromium, out / "compare.html", PARTS, tmp_path)
     assert LONG in look.measured["text"]
-    assert "pairs are separated" in look.measured["headline"]
+    headline = look.measured["headline"]
+    assert headline == f"{LONG} is better than all the others; 3 of 3 pairs are separated"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import shlex
 import sys
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from html import escape
 from itertools import combinations
@@ -105,8 +106,16 @@ def _headline(held: Held) -> str:
         if one.word == "not separated":
             return f"{one.first} and {one.second} are not separated"
         return f"{one.first} is {one.word} than {one.second}"
-    apart = sum(one.word != "not separated" for one in held.comparisons.found)
-    return f"{apart} of {len(held.comparisons.found)} pairs are separated"
+    found = held.comparisons.found
+    apart = sum(one.word != "not separated" for one in found)
+    told = f"{apart} of {len(found)} pairs {'is' if apart == 1 else 'are'} separated"
+    wins = Counter(
+        one.first if one.word == "better" else one.second
+        for one in found
+        if one.word in ("better", "worse")
+    )
+    best = [label for label, won in wins.items() if won == len(held.judged) - 1]
+    return f"{best[0]} is better than all the others; {told}" if best else told
 
 
 def _sentence(held: Held, wall_s: float) -> str:

@@ -6,7 +6,7 @@ import math
 
 from vibrissa.bench.failures import Advice, Closeness, Ground
 from vibrissa.bench.hotspots import LEVEL, Hotspot
-from vibrissa.bench.telling import degrees
+from vibrissa.bench.telling import degrees, p_text, p_told
 from vibrissa.core.stats import rate_text
 
 
@@ -25,11 +25,11 @@ def reasons(advice: Advice) -> str:
     )
     if spot.is_finding:
         told += (
-            f": Fisher's exact p = {spot.p_alone:.2g}, and {spot.p_searched:.2g} when it counts "
-            "that this place was searched for."
+            f": Fisher's exact {p_told(spot.p_alone)}, and {p_text(spot.p_searched or 0.0)} when "
+            "it counts that this place was searched for."
         )
     else:
-        told += f": no finding (Fisher's exact p = {spot.p_alone:.2g}), only a gap."
+        told += f": no finding (Fisher's exact {p_told(spot.p_alone)}), only a gap."
     if advice.away_m is not None and advice.turned_rad is not None:
         turned = f" and {degrees(advice.turned_rad)}" * bool(advice.turned_rad)
         told += (
@@ -76,10 +76,10 @@ def closeness(close: Closeness) -> str:
     )
     if close.p > LEVEL or close.failed_m <= close.solved_m:
         return told + (
-            f"That is no difference one can be sure of (Mann–Whitney p = {close.p:.2g}): it is not "
+            f"That is no difference one can be sure of (Mann–Whitney {p_told(close.p)}): it is not "
             "shown that demonstrations are missing near the failures."
         )
     return told + (
-        f"It fails where demonstrations are far (Mann–Whitney p = {close.p:.2g}): more of them "
+        f"It fails where demonstrations are far (Mann–Whitney {p_told(close.p)}): more of them "
         "there should help."
     )

@@ -150,9 +150,8 @@ def picked_page(
     result = Section(
         "The result, on seeds that had no part in the choice",
         [
-            Note(picked.sentence),
             Drawing(charts.forest({**names, **(beside or {})}, main=picked.winner.cell.name)),
-            verdict_table([*on_new[1:], on_new[0]]),
+            *([verdict_table([picked.last, picked.winner])] if picked.last is not None else []),
             playing_table(on_new),
         ],
     )

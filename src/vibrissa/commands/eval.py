@@ -247,7 +247,7 @@ def _report(cfg: Config, judged: Judged, began_s: float) -> None:
         seconds={"judge": judged_s, "film": wall_s - judged_s},
         wall_s=wall_s,
         unseen=all(row.seed >= HELD_OUT for row in judged.rows),
-        settings={**eval_told.settings(cfg), **eval_told.tried(judged.rows)},
+        settings=eval_told.settings(cfg, [row.seed for row in judged.rows]),
         command=shlex.join(["vibrissa", *sys.argv[1:]]),
     )
     folder = shlex.quote(str(cfg.out))

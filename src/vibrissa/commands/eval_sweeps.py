@@ -209,7 +209,9 @@ def _pick(asked: Asked) -> int:
         counts = ", ".join(f"{j.cell.name} {j.told.success}/{j.told.episodes}" for j in chosen)
         print(f"chosen by  {counts} (seeds {first[0]} to {first[-1]})")
         print("\n".join([*lines(judged, beside), picked.sentence]))
-    _write(asked, picked_page(picked, settings(cfg), beside=beside, cautions=odd), told)
+    _write(
+        asked, picked_page(picked, settings(cfg, asked.seeds), beside=beside, cautions=odd), told
+    )
     broke = exit_code([row for part in (*rows, *again) for row in part], _gifts(beside))
     return max(broke, int(bool(left_out.lines)))
 
@@ -294,7 +296,7 @@ def _tell(
         headline=headline,
         sentence=sentence,
         beside=beside,
-        settings={**settings(cfg), "seeds": f"{asked.seeds[0]} to {asked.seeds[-1]}"},
+        settings=settings(cfg, asked.seeds),
         notes=notes,
         maps=maps,
         cautions=odd,

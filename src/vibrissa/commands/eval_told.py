@@ -73,8 +73,8 @@ def tell(
             print(f"{what:<8}{folder}")
 
 
-def settings(cfg: Config) -> dict[str, str]:
-    """What a report shows of the options: those that decide what was judged.
+def settings(cfg: Config, seeds: Sequence[int]) -> dict[str, str]:
+    """What a report shows of the options: those that decide what was judged, and the seeds.
 
     Of an evaluation that had an earlier one again, those that may be given beside it.
     """
@@ -85,22 +85,20 @@ def settings(cfg: Config) -> dict[str, str]:
     if cfg.again is not None:
         names = [name for name in names if name in BESIDE_FROM]
     told = {name: getattr(cfg, name) for name in names}
-    return {
+    shown = {
         "from" if name == "again" else name: _option(value)
         for name, value in told.items()
         if value is not None and value is not False and value not in ("", ())
     }
-
-
-def tried(rows: Sequence[Row]) -> dict[str, str]:
-    """How many episodes there are, and of which seeds."""
-    seeds = sorted(row.seed for row in rows)
-    apart = seeds[-1] - seeds[0] + 1 != len(seeds)
-    span = str(seeds[0]) if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]}"
-    return {"episodes": str(len(seeds)), "seeds": f"{span}, not all" if apart else span}
+    low, high = min(seeds), max(seeds)
+    span = str(low) if len(seeds) == 1 else f"{low} to {high}"
+    span += ", not all" * (high - low + 1 != len(seeds))
+    return {**shown, "episodes": str(len(seeds)), "seeds": span}
 
 
 def _option(value: object) -> str:
+    if value is True:
+        return "yes"
     return " ".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
