@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +65,119 @@ def test_a_dataset_of_ours_that_it_was_not_trained_on_is_refused(
     other = record(tmp_path / "other", contract(EYES, privileged=False), 4, ticks=60)
     with pytest.raises(CheckpointError, match=r"was not trained on .*/other: its mean of"):
         open_policy(desk / "model", dataset=other)
+
+
+def _naming(model: Path, folder: Path, root: object, name: str = "local/set") -> Path:
+    """`model` as it names a dataset in its train_config.json."""
+    named = Path(shutil.copytree(model, folder))
+    told = {"dataset": {"repo_id": name, "root": None if root is None else str(root)}}
+    (named / "train_config.json").write_text(json.dumps(told))
+    return named
+
+
+def test_what_lies_where_its_dataset_was_must_be_that_dataset(desk: Path, tmp_path: Path) -> None:
+    """Somebody recorded anew under the same name: another unit or rate would go unnoticed."""
+    other = record(tmp_path / "set", contract(EYES, privileged=False), 4, ticks=60)
+    model = _naming(desk / "model", tmp_path / "model", other)
+    with pytest.raises(CheckpointError, match=r"was not trained on .*/set: its mean of"):
+        open_policy(model)
+    assert open_policy(model, dataset=desk / "set", say=pytest.fail).contract.unit == "deg"
+
+
+def test_the_dataset_that_is_given_goes_before_the_one_that_is_named(
+    desk: Path, tmp_path: Path
+) -> None:
+    moved = Path(shutil.copytree(desk / "set", tmp_path / "moved"))
+    change(moved, lambda told: told.update(instruction="Lift it"), "vibrissa/contract.json")
+    model = _naming(desk / "model", tmp_path / "model", desk / "set")
+    assert open_policy(model, dataset=moved).contract.instruction == "Lift it"
+    assert open_policy(model).contract.instruction != "Lift it"
+
+
+def test_a_dataset_without_a_folder_is_looked_for_where_lerobot_keeps_it(
+    desk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vibrissa.learn.checkpoint.HF_LEROBOT_HOME", tmp_path / "home")
+    meta_only(desk / "set", tmp_path / "home" / "me" / "block")
+    model = _naming(desk / "model", tmp_path / "model", None, "me/block")
+    shown: list[str] = []
+    with pytest.raises(CheckpointError, match="Nothing was done"):
+        open_policy(model, say=shown.append)
+    assert any("me/block" in line and "its statistics are" in line for line in shown)
+
+
+def test_a_dataset_that_is_not_where_it_was_is_named(desk: Path, tmp_path: Path) -> None:
+    model = _naming(desk / "model", tmp_path / "model", tmp_path / "gone")
+    shown: list[str] = []
+    with pytest.raises(CheckpointError, match="Nothing was done"):
+        open_policy(model, say=shown.append)
+    assert any(f"'local/set', which is not at {tmp_path / 'gone'}" in line for line in shown)
+
+
+def test_what_is_given_of_one_that_has_a_contract_is_told_to_change_nothing(desk: Path) -> None:
+    said: list[str] = []
+    given = ["unit=m100_100"]
+    policy = open_policy(desk / "model", dataset=desk / "set", given=given, say=said.append)
+    assert policy.contract.unit == "deg"
+    assert said == [
+        f"{desk / 'model'} has the contract of {desk / 'set'}: --given unit=m100_100 changes "
+        "nothing about it"
+    ]
+
+
+def test_a_doubt_about_the_dataset_wants_a_word_of_its_own(desk: Path, tmp_path: Path) -> None:
+    meta = meta_only(desk / "set", tmp_path / "meta")
+    sure_of_it = infer(desk / "model", meta).digest
+
+    def move(stats: dict[str, Any]) -> None:
+        stats[STATE]["mean"][2] += 0.3 * stats[STATE]["std"][2]
+
+    change(meta, move, "stats.json")
+    assert infer(desk / "model", meta).digest != sure_of_it
+
+
+def test_the_usual_unit_is_that_of_the_time_it_was_recorded(desk: Path, tmp_path: Path) -> None:
+    meta = meta_only(desk / "set", tmp_path / "meta", "v2.1")
+    change(meta, lambda info: info.update(robot_type="so101_follower"))
+    assert sure(desk / "model", meta)["unit of joints"] == ("m100_100", "a guess")
+    change(meta, lambda info: info.update(codebase_version="v3.0"))
+    (line,) = [s for s in infer(desk / "model", _stats(meta, desk)).said if "unit" in s.what]
+    assert (line.value, line.sure) == ("deg", "a guess")
+    assert "before 0.4.4 that was -100..100" in line.source
+
+
+def _stats(meta: Path, desk: Path) -> Path:
+    """Statistics where format v3.0 has them."""
+    shutil.copy(desk / "set" / "meta" / "stats.json", meta / "meta")
+    return meta
+
+
+@pytest.mark.parametrize(
+    ("spoil", "told"),
+    [
+        ("lfs", "model.safetensors is a Git LFS pointer: the weights were never fetched"),
+        ("adapter", r"no model.safetensors in .* \(adapter_model.safetensors alone"),
+        ("processor", "no policy_postprocessor.json in .*: what its numbers are normalised with"),
+        ("history", "Multiple observation steps not handled yet"),
+    ],
+)
+def test_what_is_missing_of_it_is_one_line(
+    desk: Path, tmp_path: Path, spoil: str, told: str
+) -> None:
+    model = Path(shutil.copytree(desk / "model", tmp_path / "model"))
+    weights = model / "model.safetensors"
+    if spoil == "lfs":
+        weights.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n")
+    elif spoil == "adapter":
+        weights.rename(model / "adapter_model.safetensors")
+    elif spoil == "processor":
+        (model / "policy_postprocessor.json").unlink()
+    else:
+        raw = json.loads((model / "config.json").read_text())
+        (model / "config.json").write_text(json.dumps({**raw, "n_obs_steps": 2}))
+    with pytest.raises(CheckpointError, match=told) as refused:
+        infer(model)
+    assert "\n" not in str(refused.value)
 
 
 @pytest.mark.parametrize("old", [False, True])
@@ -190,12 +305,18 @@ def test_what_somebody_knows_goes_before_what_is_guessed(desk: Path, tmp_path: P
     assert told.contract.instruction == "Lift it"
     assert told.digest != guessed.digest
     for entry, line in (
-        ("colour=red", "--given colour: want unit=…, rate=…, instruction=…"),
+        ("colour=red", "--given colour=red: want unit=…, rate=…, instruction=…, camera.NAME=…"),
+        ("unit", "--given unit: want unit=…"),
+        ("rate=inf", "--given rate=inf: want ticks a second"),
+        ("camera.top=overhead", "--given camera.top: the network looks through: front, wrist."),
+        ("camera.front=wrist", "two of the network's cameras would be 'wrist'"),
         ("unit=miles", "--given unit=miles. There is: rad, deg, m100_100, ticks"),
         ("rate=fast", "--given rate=fast: want ticks a second"),
     ):
         with pytest.raises(VibrissaError, match=line):
             infer(desk / "model", meta, given=[entry])
+    with pytest.raises(VibrissaError, match="--given unit twice: deg and rad"):
+        infer(desk / "model", meta, given=["unit=deg", "unit=rad"])
 
 
 def _names(*names: str) -> Callable[[dict[str, Any]], object]:
@@ -227,6 +348,10 @@ POSE = ("block.x", "block.y", "block.z", "block.roll", "block.pitch", "block.yaw
             "camera 'wrist' is 48 × 32 in the network, 96 × 64 in",
         ),
         (lambda info: info.update(codebase_version="v1.6"), "codebase_version 'v1.6'; known are"),
+        (
+            lambda info: info["features"][ACTION].update(names={n: i for i, n in enumerate(POSE)}),
+            "an action is not six joint targets: it holds block.x",  # as LeRobot's gym tasks say it
+        ),
     ],
 )
 def test_what_no_so101_can_serve_is_one_line(
@@ -287,6 +412,33 @@ def test_steps_from_where_it_is_are_told_from_targets(desk: Path, tmp_path: Path
     assert infer(model).contract.action_meaning == "delta to target"
 
 
+def test_a_camera_of_another_name_is_told_and_then_it_sees_the_same(
+    desk: Path, tmp_path: Path
+) -> None:
+    """What the network calls wrist is the arm's hand; the pictures reach the same feature."""
+    eyes = (CameraSpec("front", 48, 32), CameraSpec("hand", 48, 32))
+    meta = meta_only(desk / "set", tmp_path / "meta")
+    given = ["camera.wrist=hand"]
+    told = infer(desk / "model", meta, given=given)
+    (line,) = [s for s in told.said if s.what == "camera wrist"]
+    assert (line.value, line.source.endswith("name by --given")) == ("48 × 32, hand", True)
+    assert told.digest != infer(desk / "model", meta).digest
+    policy = open_policy(
+        desk / "model", dataset=meta, accepted=[told.digest], given=given, say=lambda _: None
+    )
+    assert policy.contract.camera_names == ("front", "hand")
+    policy.fit(contract(eyes))
+    (seen,) = [s.observation for s in steps(contract(EYES), 1, seed=5)]
+    images = {"front": seen.images["front"], "hand": seen.images["wrist"]}
+    known = open_policy(desk / "model", dataset=desk / "set")
+    chunks = policy.act([replace(seen, images=images)])
+    np.testing.assert_allclose(chunks, known.act([seen]), atol=1e-6)
+    white = {"front": images["front"], "hand": np.full((32, 48, 3), 255, np.uint8)}
+    fed = policy.feed([replace(seen, images=white)])
+    assert float(fed["observation.images.wrist"].min()) == 1.0
+    assert float(fed["observation.images.front"].min()) < 1.0
+
+
 def test_a_camera_that_the_arm_lacks_is_named(desk: Path) -> None:
     policy = taken(desk / "model")
     with pytest.raises(VibrissaError, match="camera 'front': wanted, but there is: top"):
@@ -306,8 +458,6 @@ def test_a_camera_that_the_arm_lacks_is_named(desk: Path) -> None:
 def test_kinds_that_cannot_be_loaded_say_what_they_lack(
     desk: Path, tmp_path: Path, kind: str | None, told: str
 ) -> None:
-    import json
-
     model = Path(shutil.copytree(desk / "model", tmp_path / "model"))
     raw = json.loads((model / "config.json").read_text())
     (model / "config.json").write_text(json.dumps({**raw, "type": kind}))

@@ -32,7 +32,10 @@ class Inferred:
     @property
     def digest(self) -> str:
         """Eight hex digits that change when any line of it does, but for where the dataset lies."""
-        lines = [f"{s.what} {s.value} {s.sure}" for s in self.said if s.what != "dataset"]
+        lines = [
+            f"{s.what} {s.value if s.what != 'dataset' else ''} {s.sure} {s.source}"
+            for s in self.said
+        ]
         text = "\n".join([self.contract.digest, *lines])
         return hashlib.sha256(text.encode()).hexdigest()[:8]
 
@@ -57,28 +60,31 @@ def open_policy(
 ) -> CheckpointPolicy:
     """The policy of any ACT checkpoint, ours, LeRobot's or somebody's.
 
-    Its contract is its own, or that of the dataset of ours that it names or that `dataset` is;
-    without one it is inferred, told through `say`, and taken only where `accepted` holds this
-    inference's digest. given: what somebody knows of it, such as unit=m100_100.
+    Its contract is its own, or that of a dataset of ours: `dataset`, else the one it names, by
+    whose statistics it must normalise. Without one it is inferred, told through `say`, and taken
+    only where `accepted` holds this inference's digest. given: what somebody knows of it, such as
+    unit=m100_100; that it is of no use is told too.
 
     Raises CheckpointError, DatasetError, UsageError in one line.
     """
-    from vibrissa.learn.checkpoint import named_dataset, stored_contract
+    from vibrissa.learn.checkpoint import own_contract
     from vibrissa.learn.policy import load_policy
     from vibrissa.learn.run import pretrained_folder
 
+    parse_given(given)
     pretrained = pretrained_folder(checkpoint)
-    contract = stored_contract(pretrained)
+    contract, whose = own_contract(pretrained), "its own contract"
     if contract is None:
-        named, name = named_dataset(pretrained)
-        root = dataset or (named if named is not None and named.is_dir() else None)
-        contract = _of_ours(root)
+        root, name = _dataset_of(pretrained, dataset)
+        contract, whose = _of_ours(root), f"the contract of {root}"
         if contract is None:
             inferred = infer(pretrained, root, name, given)
             _confirm(inferred, pretrained, root, accepted, say)
-            contract = inferred.contract
-        elif dataset is not None:
-            _require_trained_on(pretrained, dataset)
+            return load_policy(checkpoint, slots=slots, device=device, dataset=inferred.contract)
+        assert root is not None
+        _require_trained_on(pretrained, root)
+    if given:
+        say(f"{pretrained} has {whose}: --given {' '.join(given)} changes nothing about it")
     return load_policy(checkpoint, slots=slots, device=device, dataset=contract)
 
 
@@ -97,6 +103,16 @@ def infer(
     clues = gather(pretrained, dataset, name)
     contract, said = read_clues(replace(clues, given=parse_given(given)))
     return Inferred(contract, said)
+
+
+def _dataset_of(pretrained: Path, dataset: Path | None) -> tuple[Path | None, str]:
+    """Its dataset's folder, where one is at hand, and what it is called, for a reader."""
+    from vibrissa.learn.checkpoint import named_dataset
+
+    named, name = named_dataset(pretrained)
+    if dataset is not None or named is None or named.is_dir():
+        return dataset or named, repr(name) if name else ""
+    return None, f"{name!r}, which is not at {named}"
 
 
 def _of_ours(root: Path | None) -> Contract | None:
@@ -137,10 +153,11 @@ def _confirm(
         say(line)
     if inferred.digest in accepted:
         return
+    seen = " camera.front=overhead" if inferred.contract.cameras else ""
     more = " With its dataset there is less to guess: --dataset PATH." * (dataset is None)
     other = f"{', '.join(accepted)} is another inference's. " if accepted else ""
     raise CheckpointError(
         f"{other}Nothing was done with {pretrained}: read what was inferred above, the guesses "
         f"first. If it is right: --accept-inferred {inferred.digest}. What you know better: "
-        f"--given unit=m100_100 rate=15 instruction='…'.{more}"
+        f"--given unit=m100_100 rate=15 instruction='…'{seen}.{more}"
     )

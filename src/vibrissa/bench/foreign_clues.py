@@ -17,7 +17,8 @@ from vibrissa.data.layout import read_info, read_jsonl, read_stats, read_tasks
 
 Statistics = Mapping[str, Mapping[str, NDArray[np.float64]]]
 SAME, FAR = 0.02, 0.5  # standard deviations between two means: rounding; another dataset
-GIVEN = ("unit", "rate", "instruction")
+GIVEN = ("unit", "rate", "instruction", "camera.NAME")
+CAMERA = "camera."  # before the network's name of a camera, in what is given
 MOMENTS = ("mean", "std", "min", "max")
 
 
@@ -40,7 +41,7 @@ class Clues:
     (height, width) of each picture feature. statistics: the checkpoint's own.
 
     info, recorded: the dataset's info.json and statistics, empty where there is none. dataset:
-    its folder. name: what train_config.json calls it. given: what a person said.
+    its folder. name: what train_config.json says of it, for a reader. given: what a person said.
     """
 
     pretrained: Path
@@ -90,18 +91,23 @@ def gather(pretrained: Path, dataset: Path | None, name: str = "") -> Clues:
 
 
 def parse_given(given: Sequence[str]) -> dict[str, str]:
-    """What a person knows of a checkpoint, as key=value. Raises UsageError."""
+    """What a person knows of a checkpoint, as key=value. Raises UsageError.
+
+    camera.front=overhead: what the network calls front is the arm's camera overhead.
+    """
     told: dict[str, str] = {}
     for entry in given:
-        key, _, value = entry.partition("=")
+        key, sign, value = entry.partition("=")
+        known = key in GIVEN[:-1] or (key.startswith(CAMERA) and key != CAMERA)
+        if not known or not sign or not value:
+            raise UsageError(f"--given {entry}: want {', '.join(f'{k}=…' for k in GIVEN)}.")
+        if key in told:
+            raise UsageError(f"--given {key} twice: {told[key]} and {value}.")
         told[key] = value
-    unknown = [key for key in told if key not in GIVEN]
-    if unknown:
-        raise UsageError(f"--given {unknown[0]}: want {', '.join(f'{k}=…' for k in GIVEN)}.")
     if told.get("unit", UNITS[0]) not in UNITS:
         raise UsageError(f"--given unit={told['unit']}. There is: {', '.join(UNITS)}.")
     try:
-        sensible = float(told.get("rate", 1)) > 0
+        sensible = 0 < float(told.get("rate", 1)) < float("inf")
     except ValueError:
         sensible = False
     if not sensible:

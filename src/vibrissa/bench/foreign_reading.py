@@ -9,12 +9,13 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from vibrissa.bench.foreign_clues import Clues, Said, Sure, ranges, strangeness
+from vibrissa.bench.foreign_clues import CAMERA, Clues, Said, Sure, ranges, strangeness
 from vibrissa.core.contract import ActionMeaning, CameraSpec, Channel, Contract, so101
-from vibrissa.core.errors import CheckpointError, DatasetError
+from vibrissa.core.errors import CheckpointError, DatasetError, UsageError
 from vibrissa.core.units import JOINTS, UNITS, Unit
 from vibrissa.data.features import ACTION, IMAGES, PRIVILEGED, STATE, camera_specs, channel_names
-from vibrissa.data.joint_units import arms_of, units_of
+from vibrissa.data.joint_units import Units, arms_of, units_of
+from vibrissa.learn.views import VIEWS
 
 USUAL_HZ = 30.0  # LeRobot's own default for recording
 NEAR = 1.0  # standard deviations: state and action of a joint that goes where it is told
@@ -29,6 +30,7 @@ def read_clues(clues: Clues) -> tuple[Contract, tuple[Said, ...]]:
     unit, why = _unit(clues)
     rate_hz, rate = _rate(clues)
     cameras, seen = _cameras(clues)
+    cameras, views = _renamed(clues, cameras)
     privileged, truth = _privileged(clues)
     one = clues.tasks[0] if len(clues.tasks) == 1 else ""
     instruction = clues.given.get("instruction", one)
@@ -40,12 +42,13 @@ def read_clues(clues: Clues) -> tuple[Contract, tuple[Said, ...]]:
         instruction=instruction,
     )
     told += [*parity, why, rate, *seen, *truth, *_unknown(clues, instruction)]
-    return replace(contract, action_meaning=meaning, extra={"inferred": True}), tuple(told)
+    extra = {"inferred": True, **({VIEWS: views} if views else {})}
+    return replace(contract, action_meaning=meaning, extra=extra), tuple(told)
 
 
 def _dataset(clues: Clues) -> list[Said]:
     if clues.dataset is None:
-        named = f"; it was trained on {clues.name!r}" if clues.name else ""
+        named = f"; it was trained on {clues.name}" if clues.name else ""
         return [Said("dataset", "none at hand", f"no --dataset{named}", "told")]
     off = strangeness(clues)
     if off is not None and off.far:
@@ -177,16 +180,34 @@ def _unit(clues: Clues) -> tuple[Unit, Said]:
             raise CheckpointError(
                 f"nothing tells the unit of the joints of {clues.pretrained}: it has no statistics "
                 "of its state. Name the dataset that it was trained on: --dataset PATH."
+                + _trained_on(clues)
             )
         low, high, source = found
         values = np.stack([low, high])
-    told = units_of(values)
+    told = _by_age(clues, units_of(values))
     if told.unit == "unknown":
         raise CheckpointError(f"the unit of the joints of {clues.pretrained}: {told.why}.")
     sure: Sure = "told" if told.confidence == "certain" else "likely"
     if told.confidence == "a guess" or source.startswith("means"):
         sure = "a guess"
     return told.unit, Said("unit of joints", told.unit, f"{source}: {told.why}", sure)
+
+
+def _by_age(clues: Clues, told: Units) -> Units:
+    """Where values fit degrees and -100..100 alike, the usual unit of the time it was recorded.
+
+    LeRobot's drivers of `so100_follower` and `so101_follower` came in June 2025 with -100..100 by
+    default (its issue 1259), and have degrees by default since 0.4.4 (its issue 3176). Format
+    v2.1 ended in between.
+    """
+    if (told.unit, told.confidence) != ("deg", "a guess"):
+        return told
+    old = str(clues.info.get("codebase_version")) in ("v2.0", "v2.1")
+    if old and str(clues.info.get("robot_type")).endswith("_follower"):
+        why = "within ±100, from a LeRobot whose default was -100..100 (before format v3.0)"
+        return Units("m100_100", why, "a guess")
+    why = told.why.replace("degrees", "degrees; before 0.4.4 that was -100..100")
+    return Units(told.unit, why, told.confidence)
 
 
 def _recorded(clues: Clues) -> tuple[NDArray | None, str]:
@@ -235,8 +256,34 @@ def _cameras(clues: Clues) -> tuple[tuple[CameraSpec, ...], list[Said]]:
             )
         specs.append(spec)
         size = f"{spec.width} × {spec.height}{', depth' * spec.depth}"
-        told.append(Said(f"camera {name}", size, f"{source}; field of view unknown", sure))
+        source += "; field of view unknown"
+        if CAMERA + name in clues.given:
+            size, source = f"{size}, {clues.given[CAMERA + name]}", f"{source}; name by --given"
+        told.append(Said(f"camera {name}", size, source, sure))
     return tuple(specs), told
+
+
+def _renamed(
+    clues: Clues, cameras: tuple[CameraSpec, ...]
+) -> tuple[tuple[CameraSpec, ...], dict[str, str]]:
+    """The cameras by the arm's names, where those were given, and which feature is whose picture.
+
+    Raises UsageError for a camera that the network does not have, and for two of one name.
+    """
+    told = {k.removeprefix(CAMERA): v for k, v in clues.given.items() if k.startswith(CAMERA)}
+    have = [camera.name for camera in cameras]
+    unknown = [name for name in told if name not in have]
+    if unknown:
+        raise UsageError(
+            f"--given {CAMERA}{unknown[0]}: the network looks through: {', '.join(have) or 'none'}."
+        )
+    renamed = tuple(replace(camera, name=told.get(camera.name, camera.name)) for camera in cameras)
+    names = [camera.name for camera in renamed]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise UsageError(f"--given {CAMERA}…: two of the network's cameras would be {twice[0]!r}.")
+    views = {k: c.name for k, c in zip(clues.pictures, renamed, strict=True)} if told else {}
+    return renamed, views
 
 
 def _privileged(clues: Clues) -> tuple[tuple[Channel, ...], list[Said]]:
@@ -252,10 +299,15 @@ def _privileged(clues: Clues) -> tuple[tuple[Channel, ...], list[Said]]:
     if len(names) != size:
         raise CheckpointError(
             f"the network is fed {size} numbers of {PRIVILEGED}, and nothing says what they are. "
-            "Name the dataset that it was trained on: --dataset PATH."
+            f"Name the dataset that it was trained on: --dataset PATH.{_trained_on(clues)}"
         )
     why = "names in info.json, units by their endings"
     return tuple(map(_truth, names)), [Said("privileged", ", ".join(names), why, "likely")]
+
+
+def _trained_on(clues: Clues) -> str:
+    """What its train_config.json says, as a sentence."""
+    return f" It names {clues.name}." if clues.name and clues.dataset is None else ""
 
 
 def _truth(name: str) -> Channel:

@@ -157,7 +157,10 @@ def place_for(
         )
     if sizes:
         scene = make(camera_size=sizes.pop())
-    return Place(known.rules.name, scene, tuple(c.name for c in wanted if c.name in own))
+    names = tuple(c.name for c in wanted)
+    known_all = all(name in own for name in names)
+    # Where one is missing it will be refused, and told which there are.
+    return Place(known.rules.name, scene, names if known_all else tuple(own))
 
 
 def _script(scene: SceneCfg, pilot: str, grip: GripChange, arm: Arm) -> Pilot:

@@ -47,15 +47,18 @@ def measured(cfg: Config) -> OpenLoop:
     from vibrissa.data.cache import Pictures
     from vibrissa.data.dataset import open_dataset
     from vibrissa.data.loader import Loader, Sampling
+    from vibrissa.learn.checkpoint import stored_contract
     from vibrissa.learn.openloop import open_loop
     from vibrissa.learn.policy import load_policy
     from vibrissa.learn.preflight import device_named
+    from vibrissa.learn.run import pretrained_folder
 
     if cfg.samples < 1:
         raise UsageError(f"{cfg.samples} samples: at least 1 is needed.")
     dataset = open_dataset(cfg.dataset)
     device = device_named(cfg.device)
-    policy = load_policy(cfg.checkpoint, device=device, dataset=dataset.contract)
+    contract = stored_contract(pretrained_folder(cfg.checkpoint)) or dataset.contract
+    policy = load_policy(cfg.checkpoint, device=device, dataset=contract)
     require_match(policy.contract, dataset.contract, "the checkpoint", f"dataset {cfg.dataset}")
     pictures = Pictures(cfg.cache.expanduser(), policy.picture)
     loader = Loader(dataset, policy.inputs, Sampling(policy.chunk, 32), pictures)

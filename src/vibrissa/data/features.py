@@ -134,10 +134,13 @@ def inferred_contract(info: Mapping[str, Any], unit: Unit | None = None) -> Cont
 
 
 def channel_names(feature: Mapping[str, Any]) -> tuple[str, ...]:
-    """The names of a vector feature, as lists, dicts of lists or nothing give them."""
+    """The names of a vector feature: in a list, in lists by group, by place, or not at all."""
     names = feature.get("names")
-    if isinstance(names, Mapping):
-        names = [name for group in names.values() for name in group]
+    if isinstance(names, Mapping) and all(isinstance(at, int) for at in names.values()):
+        names = sorted(names, key=names.__getitem__)
+    elif isinstance(names, Mapping):
+        groups = [group for group in names.values() if isinstance(group, list | tuple)]
+        names = [name for group in groups for name in group]
     size = int(np.prod(feature.get("shape") or (0,)))
     if names and len(names) == size:
         return tuple(str(name) for name in names)

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from vibrissa.core.contract import Contract
 from vibrissa.core.errors import DatasetError
 from vibrissa.learn.recipes import Recipe
+from vibrissa.learn.views import camera_name, camera_of
 
 Stats = Mapping[str, Mapping[str, NDArray]]
 Features = Mapping[str, Mapping[str, Any]]
@@ -88,14 +89,10 @@ def inputs_of(recipe: Recipe, features: Features) -> tuple[str, ...]:
 
 def used_contract(contract: Contract, keys: tuple[str, ...]) -> Contract:
     """`contract` less the cameras and privileged channels that are not fed."""
-    cameras = tuple(c for c in contract.cameras if c.name in {camera_name(k) for k in keys})
+    names = {camera_of(contract, key) for key in keys}
+    cameras = tuple(c for c in contract.cameras if c.name in names)
     privileged = contract.privileged if OBS_ENV_STATE in keys else ()
     return replace(contract, cameras=cameras, privileged=privileged)
-
-
-def camera_name(key: str) -> str:
-    """The whole name of the camera behind a LeRobot picture key."""
-    return key.removeprefix("observation.images.").removeprefix("observation.")
 
 
 def safe_stats(features: Features, stats: Stats) -> tuple[dict[str, dict[str, NDArray]], list[str]]:

@@ -18,10 +18,10 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from vibrissa.core.errors import CheckpointError, UsageError
-from vibrissa.learn.act import camera_name
 from vibrissa.learn.recipes import Recipe
 from vibrissa.learn.run import RunFolder, write_json
 from vibrissa.learn.sight import Seen
+from vibrissa.learn.views import camera_name
 
 AXES = tuple(f"{joint}{axis}" for joint in "._" for axis in "xyz")
 WEIGHTS, TOLD = "backbone.safetensors", "backbone.json"

@@ -20,6 +20,7 @@ from lerobot.configs.default import DatasetConfig
 from lerobot.configs.train import TrainPipelineConfig
 from lerobot.optim import AdamWConfig
 from lerobot.policies.act.configuration_act import ACTConfig
+from lerobot.utils.constants import HF_LEROBOT_HOME
 from safetensors import SafetensorError
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
@@ -82,33 +83,45 @@ def restore(folder: Path, learner: Learner, state: State) -> tuple[int, dict[str
     return step, sampler
 
 
+def own_contract(pretrained: Path) -> Contract | None:
+    """The contract in a checkpoint; None where it was written by somebody else."""
+    return _read_contract(pretrained / CONTRACT)
+
+
 def stored_contract(pretrained: Path) -> Contract | None:
-    """The contract in a checkpoint; None where it was written by somebody else.
+    """The same, or that of the dataset that it names.
 
     A checkpoint of stock `lerobot-train` on one of our datasets names the dataset's folder in
     its train_config.json, and the contract is found there.
     """
-    places = [pretrained / CONTRACT]
     root, _ = named_dataset(pretrained)
-    if root is not None:
-        places.append(root / "meta" / CONTRACT)
-    for place in places:
-        if place.is_file():
-            try:
-                return Contract.from_dict(json.loads(place.read_text(encoding="utf-8")))
-            except (OSError, ValueError, ContractError) as error:
-                raise CheckpointError(f"{place} cannot be read: {error}") from error
-    return None
+    of_dataset = None if root is None else root / "meta" / CONTRACT
+    return own_contract(pretrained) or (of_dataset and _read_contract(of_dataset))
+
+
+def _read_contract(place: Path) -> Contract | None:
+    if not place.is_file():
+        return None
+    try:
+        return Contract.from_dict(json.loads(place.read_text(encoding="utf-8")))
+    except (OSError, ValueError, ContractError) as error:
+        raise CheckpointError(f"{place} cannot be read: {error}") from error
 
 
 def named_dataset(pretrained: Path) -> tuple[Path | None, str]:
-    """The dataset that train_config.json names: its folder, where it says one, and its name."""
+    """The dataset that train_config.json names: its folder, and its name.
+
+    The folder is the one that it says, or where LeRobot keeps a dataset of that name by itself.
+    """
     try:
         told = json.loads((pretrained / "train_config.json").read_text(encoding="utf-8"))["dataset"]
         root, name = told.get("root"), told.get("repo_id")
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None, ""  # no such file: there is nothing more to ask
-    return (Path(root) if isinstance(root, str) else None), str(name or "")
+    if isinstance(root, str):
+        return Path(root), str(name or "")
+    kept = HF_LEROBOT_HOME / name if isinstance(name, str) and name else None
+    return (kept if kept is not None and kept.is_dir() else None), str(name or "")
 
 
 def _train_config(

@@ -16,9 +16,10 @@ from torch import Tensor
 
 from vibrissa.core.contract import Channel
 from vibrissa.core.episode import Observation
-from vibrissa.learn.act import NEAR_ZERO_STD, camera_name
+from vibrissa.learn.act import NEAR_ZERO_STD
 from vibrissa.learn.policy import CheckpointPolicy
 from vibrissa.learn.statistics import Statistics, statistics_of
+from vibrissa.learn.views import camera_of
 
 FAR = 10.0  # standard deviations: nothing that a dataset holds lies so far from its mean
 FLAT = 0.01  # of 0..1: a picture, or a dataset of pictures, that shows next to nothing
@@ -36,7 +37,8 @@ def odd_inputs(policy: CheckpointPolicy, observations: Sequence[Observation]) ->
     told: list[str] = []
     for key in policy.inputs:
         if key in policy.learner.policy.config.image_features:
-            told += _odd_pictures(camera_name(key), batch[key], ready[key], stats.get(key, {}))
+            name = camera_of(policy.contract, key)
+            told += _odd_pictures(name, batch[key], ready[key], stats.get(key, {}))
         else:
             told += _odd_numbers(key, _channels(policy, key), batch[key], ready[key], stats)
     return told

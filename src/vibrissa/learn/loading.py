@@ -138,7 +138,7 @@ def _with_processors(
             )
     except (OSError, ValueError, KeyError, ImportError, SafetensorError) as error:
         raise CheckpointError(
-            f"the processors in {pretrained} cannot be loaded: {error}"
+            f"the processors in {pretrained} cannot be loaded: {_line(error)}"
         ) from error
     return Learner(policy, before, after)
 
@@ -146,18 +146,25 @@ def _with_processors(
 def _check_processor(pretrained: Path, name: str) -> None:
     """Only LeRobot's own registered steps: a file must not choose which code is imported."""
     file = pretrained / name
+    if not file.is_file():
+        raise CheckpointError(
+            f"no {name} in {pretrained}: what its numbers are normalised with is not known. Copy "
+            "the whole pretrained_model folder."
+        )
     try:
         steps = json.loads(file.read_text(encoding="utf-8"))["steps"]
         names = [step.get("registry_name", step.get("class")) for step in steps]
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise CheckpointError(f"{file} is missing or cannot be read: {error}") from error
+        raise CheckpointError(f"{file} cannot be read: {_line(error)}") from error
     foreign = [n for n in names if n not in ProcessorStepRegistry.list()]
     if foreign:
         raise CheckpointError(f"{file} asks for steps that LeRobot does not have: {foreign}.")
 
 
 def _line(error: Exception) -> str:
-    """The error's own words in one line."""
+    """The error's own words in one line, or those of what caused it, which know more."""
+    while isinstance(error, ParsingError) and isinstance(error.__cause__, Exception):
+        error = error.__cause__
     return " ".join(str(error).split()) or type(error).__name__
 
 

@@ -21,11 +21,12 @@ from vibrissa.core.contract import Contract, in_unit, require_match
 from vibrissa.core.episode import Observation
 from vibrissa.core.errors import CheckpointError, ContractError, PolicyFault, UsageError
 from vibrissa.core.units import JOINTS, Unit, from_rad, to_rad
-from vibrissa.learn.act import Learner, camera_name, used_contract
-from vibrissa.learn.checkpoint import stored_contract
+from vibrissa.learn.act import Learner, used_contract
+from vibrissa.learn.checkpoint import own_contract, stored_contract
 from vibrissa.learn.loading import load_learner
 from vibrissa.learn.memory import memory_told
 from vibrissa.learn.run import pretrained_folder
+from vibrissa.learn.views import camera_of
 from vibrissa.learn.weights import WEIGHTS
 
 CUDA_BYTES = 1_000_000_000  # of a process on a GPU, before it has loaded anything of its own
@@ -136,7 +137,7 @@ class CheckpointPolicy:
             size = config.env_state_feature.shape[0]
             batch[OBS_ENV_STATE] = torch.randn(rows, size, generator=made)
         for key in config.image_features:
-            camera = self.contract.camera(camera_name(key))
+            camera = self.contract.camera(camera_of(self.contract, key))
             size = (rows, 3, camera.height, camera.width)
             batch[key] = torch.rand(size, generator=made)
         turned = {key: values.roll(1, 0) for key, values in batch.items()}
@@ -211,7 +212,9 @@ class CheckpointPolicy:
         if config.env_state_feature:
             batch[OBS_ENV_STATE] = torch.from_numpy(self._environment(observations, state))
         for key in config.image_features:
-            pictures = np.stack([self._picture(o, camera_name(key)) for o in observations])
+            pictures = np.stack(
+                [self._picture(o, camera_of(self.contract, key)) for o in observations]
+            )
             batch[key] = torch.from_numpy(pictures).permute(0, 3, 1, 2).float() / 255
         return batch
 
@@ -263,13 +266,13 @@ def load_policy(
 ) -> CheckpointPolicy:
     """The policy of a run folder (its last checkpoint), a checkpoint, or a pretrained_model.
 
-    A checkpoint that stock LeRobot wrote has no contract; it is then taken from the dataset
-    that it names, or from `dataset`. Raises CheckpointError, in one line, for whatever is
+    A checkpoint that stock LeRobot wrote has no contract; it is then `dataset`, else that of the
+    dataset that it names. Raises CheckpointError, in one line, for whatever is
     missing, truncated or does not fit together.
     """
     pretrained = pretrained_folder(checkpoint)
     learner = load_learner(pretrained, device)
-    contract = stored_contract(pretrained) or dataset
+    contract = own_contract(pretrained) or dataset or stored_contract(pretrained)
     if contract is None:
         raise CheckpointError(
             f"{pretrained} has no contract, and the dataset it was trained on is not where its "
@@ -313,7 +316,7 @@ def _checked(contract: Contract, config: ACTConfig, pretrained: Path) -> Contrac
     """The part of `contract` that the network uses. Raises CheckpointError where sizes differ."""
     wanted = tuple(config.input_features or {})
     try:
-        cameras = tuple(contract.camera(camera_name(key)) for key in config.image_features)
+        cameras = tuple(contract.camera(camera_of(contract, key)) for key in config.image_features)
     except ContractError as error:
         raise CheckpointError(f"{pretrained}: contract and network differ: {error}") from error
     used = replace(used_contract(contract, wanted), cameras=cameras)

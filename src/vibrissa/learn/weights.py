@@ -17,7 +17,8 @@ from torch import Tensor, nn
 from vibrissa.core.errors import CheckpointError
 from vibrissa.learn.memory import memory_told
 
-WEIGHTS = "model.safetensors"
+WEIGHTS, ADAPTER = "model.safetensors", "adapter_model.safetensors"
+LFS = b"version https://git-lfs"  # how a Git LFS pointer begins
 
 
 def load_weights(model: nn.Module, folder: Path, stored: dict[str, Tensor] | None = None) -> None:
@@ -55,12 +56,26 @@ def _opened(folder: Path) -> Iterator[Any]:
     if not file.is_file():
         pickles = [p.name for p in folder.glob("*") if p.suffix in (".bin", ".pt", ".pth", ".ckpt")]
         also = f" ({', '.join(pickles)} is a pickle, which is never loaded)" if pickles else ""
+        if (folder / ADAPTER).is_file():
+            also = (
+                f" ({ADAPTER} alone changes another model's weights; merge the two and save them)"
+            )
         raise CheckpointError(f"no {WEIGHTS} in {folder}{also}.")
+    if _is_pointer(file):
+        raise CheckpointError(
+            f"{file} is a Git LFS pointer: the weights were never fetched. Run git lfs pull there."
+        )
     try:
         with memory_told("cpu"), safe_open(file, framework="pt") as stored:
             yield stored
     except (SafetensorError, OSError) as error:
         raise CheckpointError(f"{file} is truncated or no safetensors file: {error}.") from error
+
+
+def _is_pointer(file: Path) -> bool:
+    """Whether Git left a note where the weights should be."""
+    with file.open("rb") as opened:
+        return opened.read(len(LFS)) == LFS
 
 
 def _check_names(wanted: dict[str, Tensor], stored: dict[str, Tensor], folder: Path) -> None:
