@@ -311,6 +311,45 @@ def test_no_memory_for_a_forward_pass_is_the_machine_s_trouble_and_no_fault_of_t
         assert "--slots 1. 2 of 3 episodes are judged. The same command goes on" in line
 
 
+def test_a_report_that_cannot_be_written_costs_no_result(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add, out = RowFile.add, tmp_path / "out"
+
+    def in_the_way(self: RowFile, row: Row) -> None:
+        add(self, row)
+        (out / "report.html").mkdir(exist_ok=True)
+
+    monkeypatch.setattr(RowFile, "add", in_the_way)
+    assert called("eval", str(run), "--out", str(out)) == 1
+    printed, err = capsys.readouterr()
+    assert printed.startswith("policy  0/3 (")
+    assert "report  " not in printed
+    assert err.splitlines()[-1].startswith("vibrissa: cannot write the report into ")
+
+
+def test_an_expert_that_is_cut_short_costs_nothing_of_the_policy_s_result(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from vibrissa.sim.expert import Expert
+
+    def greedy(*_: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(Expert, "decide", greedy)
+    out = tmp_path / "out"
+    words = ["eval", str(run), "--task", "pick-place", "--episodes", "2", "--device", "cpu"]
+    assert cli.main([*words, "--workers", "1", "--out", str(out)]) == 1
+    printed, err = capsys.readouterr()
+    assert printed.startswith("policy  0/2 (")
+    line = err.splitlines()[-1]
+    assert line.startswith("vibrissa: Expert and zero pilot are not told: there is no memory left")
+    assert line.endswith("0 of 2 episodes are judged. The same command goes on with them.")
+    report = json.loads((out / "report.json").read_text())
+    assert report["policy"]["episodes"] == 2
+    assert any("Expert and zero pilot are not told" in caution for caution in report["cautions"])
+
+
 WATCHED = ("--video", "--rollouts", "--snapshots")
 
 

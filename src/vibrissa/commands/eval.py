@@ -152,14 +152,21 @@ def run(cfg: Config) -> int:
     kept = {"known": known, "keep": file.add if file is not None else lambda _: None}
     shape = {"slots": cfg.slots, "workers": cfg.workers, "fleet": cfg.fleet}
     rows, lost = _judged(partial(judge, setup, seeds, watches=_watches(cfg), **kept, **shape))
+    if lost:
+        odd = [*odd, f"{lost} {UNEVEN}"]
     alone = cfg.alone or trial.checkpoint is None or bool(before or lost)
-    beside = {} if alone else judge_beside(trial.place, seeds, **kept)
+    beside: dict[str, list[Row]] = {}
+    if not alone:
+        beside, lost = _beside(partial(judge_beside, trial.place, seeds, **kept))
+        odd = [*odd, lost] if lost else odd
+    unwritten = None
     if cfg.out is not None:
-        cautions = [*odd, f"{lost} {UNEVEN}"] if lost else odd
-        judged = Judged(trial.place, setup, rows, beside, trial.checkpoint, cautions)
-        _report(cfg, judged, began_s)
+        judged = Judged(trial.place, setup, rows, beside, trial.checkpoint, odd)
+        unwritten = _report(cfg, judged, began_s)
     again = {row.seed: row.differing(before[row.seed]) for row in rows if row.seed in before}
-    eval_told.tell(cfg, trial, rows, beside, again)
+    eval_told.tell(cfg, trial, rows, beside, again, reported=unwritten is None)
+    if unwritten is not None:
+        raise unwritten
     if lost:
         more = " The same command goes on with them." * (cfg.out is not None)
         print(f"vibrissa: {lost}{more}", file=sys.stderr)
@@ -187,6 +194,16 @@ def _judged(judge: Callable[[], list[Row]]) -> tuple[list[Row], str]:
         if not cut.rows:
             raise
         return cut.rows, str(cut)
+
+
+def _beside(judge: Callable[[], dict[str, list[Row]]]) -> tuple[dict[str, list[Row]], str]:
+    """Expert and zero pilot; where that ended before its time none of them, and what ended it."""
+    from vibrissa.bench.judge import CutShort
+
+    try:
+        return judge(), ""
+    except CutShort as cut:
+        return {}, f"Expert and zero pilot are not told: {cut}"
 
 
 def _open(cfg: Config, trial: Trial, seeds: Sequence[int]) -> RowFile | None:
@@ -231,7 +248,8 @@ def _make(folder: Path | None, flag: str) -> None:
         raise UsageError(f"{flag} {folder} cannot be made: {error.strerror}.") from error
 
 
-def _report(cfg: Config, judged: Judged, began_s: float) -> None:
+def _report(cfg: Config, judged: Judged, began_s: float) -> UsageError | None:
+    """Write it, with films; what the disk says where it refuses: then the result is told first."""
     from vibrissa.bench.page import compose, film
     from vibrissa.bench.report import write
     from vibrissa.commands import eval_told
@@ -252,4 +270,8 @@ def _report(cfg: Config, judged: Judged, began_s: float) -> None:
     )
     folder = shlex.quote(str(cfg.out))
     again = f"vibrissa eval --from {folder} --only-seed {{seed}} --video films"
-    write(replace(page, again=again, why=f"vibrissa failures {folder}"), cfg.out)
+    try:
+        write(replace(page, again=again, why=f"vibrissa failures {folder}"), cfg.out)
+    except UsageError as error:
+        return error
+    return None

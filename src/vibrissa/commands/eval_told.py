@@ -55,8 +55,13 @@ def tell(
     rows: Sequence[Row],
     beside: Mapping[str, Sequence[Row]],
     again: Mapping[int, Sequence[str]],
+    *,
+    reported: bool = True,
 ) -> None:
-    """The result, then where everything is. again: what differs from an earlier evaluation."""
+    """The result, then where everything is. again: what differs from an earlier evaluation.
+
+    reported: whether there is a report of it in --out.
+    """
     if cfg.json:
         told: dict[str, Any] = {"pilot": rows[0].pilot, "task": trial.place.task}
         told["seeds"] = [row.seed for row in rows] if cfg.only_seed else _ends(rows)
@@ -66,7 +71,7 @@ def tell(
         return
     print("\n".join([*lines(rows, beside), *_told_again(again)]))
     places = {"films": cfg.video, "ticks": cfg.rollouts, "states": cfg.snapshots}
-    if cfg.out is not None:
+    if cfg.out is not None and reported:
         print(f"report  {cfg.out / 'report.html'}")
     for what, folder in places.items():
         if folder is not None:
