@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import tracemalloc
 from collections.abc import Callable
 from itertools import product
 
@@ -174,25 +175,26 @@ def test_a_count_below_zero_is_no_pair() -> None:
 
 
 def barnard_by_hand(k1: int, n1: int, k2: int, n2: int) -> float:
-    """The greatest chance, over the common rate, of tables at least as odd as this one."""
+    """The greatest chance, over the rates that are left, of tables at least as odd as this one."""
     one, two = np.arange(n1 + 1)[:, None], np.arange(n2 + 1)[None, :]
     pooled = (one + two) / (n1 + n2)
     with np.errstate(invalid="ignore", divide="ignore"):
         score = np.abs(one / n1 - two / n2) / np.sqrt(pooled * (1 - pooled) * (1 / n1 + 1 / n2))
     score = np.nan_to_num(score)
     odd = score >= score[k1, k2] - 1e-9
-    rates = np.linspace(0.0005, 0.9995, 1999)
+    left = binomtest(k1 + k2, n1 + n2).proportion_ci(1 - 1e-6, "exact")  # Berger & Boos
+    rates = np.linspace(left.low, left.high, 1999)
     chances = [(binom.pmf(one, n1, r) * binom.pmf(two, n2, r))[odd].sum() for r in rates]
-    return float(max(chances))
+    return float(max(chances)) + 1e-6
 
 
-@pytest.mark.parametrize("told", [(32, 50, 23, 50), (20, 40, 35, 60)])
-def test_barnard_against_scipy_where_no_two_tables_are_alike(
+@pytest.mark.parametrize("told", [(32, 50, 23, 50), (10, 25, 19, 30), (33, 55, 20, 47)])
+def test_barnard_against_scipy_where_the_pooled_count_rules_out_nothing_that_matters(
     told: tuple[int, int, int, int],
 ) -> None:
     k1, n1, k2, n2 = told
     wanted = barnard_exact([[k1, k2], [n1 - k1, n2 - k2]], pooled=True).pvalue
-    assert stats.barnard(*told) == pytest.approx(wanted, abs=1e-5)
+    assert stats.barnard(*told) == pytest.approx(wanted, abs=2e-6)
 
 
 @pytest.mark.parametrize(
@@ -215,6 +217,43 @@ def test_barnard_where_nothing_can_differ_and_where_tables_are_too_many() -> Non
     assert stats.barnard(0, 0, 3, 20) == 1.0
     many = stats.barnard(1460, 2000, 1405, 2000)  # z = 1.9288 by hand
     assert many == pytest.approx(0.0538, abs=1e-4)
+
+
+def test_barnard_of_very_many_against_few_needs_little_memory() -> None:
+    """1000 rates for each count of the many would be 800 MB an array."""
+    tracemalloc.start()
+    try:
+        p = stats.barnard(50_000, 100_000, 24, 30)
+        assert tracemalloc.get_traced_memory()[1] < 300e6
+    finally:
+        tracemalloc.stop()
+    # The many tell their rate exactly, so that it is nearly a test of the few against that rate.
+    assert p < 1.5 * binomtest(24, 30, 0.5).pvalue < 0.0025
+    assert stats.barnard(24, 30, 50_000, 100_000) == p
+
+
+@pytest.mark.parametrize(("n1", "n2"), [(3, 3), (2, 2), (9, 4)])
+def test_barnard_s_reach_is_where_its_p_falls_below_the_level(n1: int, n2: int) -> None:
+    for k1, k2 in np.ndindex(n1 + 1, n2 + 1):
+        pooled = (k1 + k2) / (n1 + n2)
+        spread = math.sqrt(pooled * (1 - pooled) * (1 / n1 + 1 / n2))
+        score = abs(k1 / n1 - k2 / n2) / spread if spread else 0.0
+        reach = stats.barnard_reach(n1, n2, k1 + k2)
+        assert (stats.barnard(k1, n1, k2, n2) <= 0.05) == (score >= reach - 1e-9)
+        assert math.isinf(reach) == ((n1, n2) == (2, 2))
+
+
+def test_few_against_many_are_told_apart_and_equals_are_not() -> None:
+    """8/20 against 100/500 is p = 0.045 by Fisher, and 0.076 by Barnard over all rates."""
+    assert stats.barnard(8, 20, 100, 500) == pytest.approx(0.031, abs=1e-3)
+    assert stats.barnard(24, 30, 700, 1999) < 1e-5
+    n1, n2 = 5, 24
+    p = np.array([[stats.barnard(a, n1, b, n2) for b in range(n2 + 1)] for a in range(n1 + 1)])
+    one, two = np.arange(n1 + 1)[:, None], np.arange(n2 + 1)[None, :]
+    for rate in np.linspace(0.01, 0.99, 99):
+        chance = binom.pmf(one, n1, rate) * binom.pmf(two, n2, rate)
+        for level in (0.01, 0.05, 0.2):
+            assert chance[p <= level].sum() <= level
 
 
 @settings(deadline=None)

@@ -136,12 +136,14 @@ def seen_apart(
     """The smallest difference that Barnard's test of two counts finds, four times in five.
 
     rate: of both together. The two lie on either side of it, or as near to that as 0 and 1 let
-    them; whichever is the better. Exact of few episodes, a normal approximation of more.
+    them; whichever is the better. Of few episodes all tables are added up, with the reach that the
+    test has near that rate; of more it is a normal approximation.
     """
     if n1 == 0 or n2 == 0:
         return None
     few = (n1 + 1) * (n2 + 1) <= EXACT_TABLES
-    reach = barnard_reach(n1, n2, level) if few else _z((1 + level) / 2)
+    both = round(rate * (n1 + n2))
+    reach = barnard_reach(n1, n2, both, level) if few else _z((1 + level) / 2)
 
     def found(p1: float, p2: float) -> float:
         if few:

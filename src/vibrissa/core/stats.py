@@ -19,6 +19,7 @@ from scipy.stats import beta, binom, norm
 
 Interval = tuple[float, float]
 MOST_TABLES = 4_000_000  # Barnard's test adds up so many 2 × 2 tables at most
+RULED_OUT = 1e-6  # the chance that the common rate lies where Barnard's test does not look
 
 
 @dataclass(frozen=True)
@@ -134,29 +135,35 @@ def correlation(pairs: Pairs) -> float | None:
 def barnard(k1: int, n1: int, k2: int, n2: int) -> float:
     """The two-sided p that two independent counts have one rate (Barnard 1945; pooled score).
 
-    The chance of a table at least as odd, at the common rate that makes it greatest. Tables that
-    are just as odd count, which SciPy's loses where they differ in the last digit. Of very many
-    episodes (`MOST_TABLES`) it is the score test's normal tail.
+    The chance of a table at least as odd, at the common rate that makes it greatest of those that
+    the pooled count leaves (Berger & Boos 1994, JASA 89:1012): what is left out is as unlikely as
+    `RULED_OUT`, which is added. Over all rates from 0 to 1, few episodes against many would show
+    next to nothing. Tables that are just as odd count, which SciPy's loses where they differ in
+    the last digit. Of very many episodes (`MOST_TABLES`) it is the score test's normal tail.
     """
     _check(k1, n1, 0.95)
     _check(k2, n2, 0.95)
     if n1 == 0 or n2 == 0 or k1 + k2 in (0, n1 + n2):
         return 1.0
+    n1, n2, k1, k2 = (n1, n2, k1, k2) if n1 <= n2 else (n2, n1, k2, k1)  # far less to keep
     score = abs(float(_scores(np.array(k1), n1, np.array(k2), n2)))
     if (n1 + 1) * (n2 + 1) > MOST_TABLES:
         return float(2 * norm.sf(score))
-    return _worst_chance(score, n1, n2)
+    return _worst_chance(score, n1, n2, k1 + k2)
 
 
 @cache
-def barnard_reach(n1: int, n2: int, level: float = 0.95) -> float:
-    """The smallest pooled |z| of a table that `barnard` calls different; infinite where none is."""
+def barnard_reach(n1: int, n2: int, k: int, level: float = 0.95) -> float:
+    """The smallest pooled |z| that `barnard` calls different, of tables with `k` successes in all.
+
+    Infinite where none is, be it that of another k.
+    """
     one, two = np.arange(n1 + 1)[:, None], np.arange(n2 + 1)[None, :]
     places = np.unique(np.abs(_scores(one, n1, two, n2))).tolist()  # ever less likely
     low, high = 0, len(places)
     while low < high:
         middle = (low + high) // 2
-        if _worst_chance(places[middle], n1, n2) <= 1 - level + 1e-12:
+        if _worst_chance(places[middle], n1, n2, k) <= 1 - level + 1e-12:
             high = middle
         else:
             low = middle + 1
@@ -202,12 +209,13 @@ def _scores(k1: NDArray[np.int64], n1: int, k2: NDArray[np.int64], n2: int) -> N
     return np.where(spread > 0, away / np.where(spread > 0, spread, 1.0), 0.0)
 
 
-def _worst_chance(score: float, n1: int, n2: int) -> float:
-    """Of a pooled |z| of `score` or more: at the common rate that makes it most likely."""
-    rates, step = np.linspace(0.0005, 0.9995, 1000), 0.001
-    best = rates[np.argmax(_chance_odd(score, n1, rates, n2, rates))]
-    fine = np.clip(best + step * np.linspace(-1, 1, 101), 0.0, 1.0)
-    return min(1.0, float(_chance_odd(score, n1, fine, n2, fine).max()))
+def _worst_chance(score: float, n1: int, n2: int, k: int) -> float:
+    """Of a pooled |z| of `score` or more: at the likeliest common rate that k successes leave."""
+    low, high = clopper_pearson(k, n1 + n2, 1 - RULED_OUT)
+    rates = np.linspace(low, high, 1001)
+    best, step = rates[np.argmax(_chance_odd(score, n1, rates, n2, rates))], rates[1] - rates[0]
+    fine = np.clip(best + step * np.linspace(-1, 1, 101), low, high)
+    return min(1.0, float(_chance_odd(score, n1, fine, n2, fine).max()) + RULED_OUT)
 
 
 def _chance_odd(
