@@ -206,7 +206,7 @@ def test_what_is_drawn_is_said_too() -> None:
     assert "How many episodes ended how: success 6/10, fumbled 1/10, never picked up 1/10" in text
     assert "policy 7/10 (40–89 %); expert 10/10 (72–100 %); zero 0/10 (0–28 %)" in text
     assert "began: 6 success, 1 fumbled, 1 never picked up" in text
-    assert "policy alone solved 0 and expert alone 3 (exact McNemar, p = 0.25)" in text
+    assert "the policy alone solved 0 and the expert alone 3 (exact McNemar, p = 0.25)" in text
     assert "would most likely solve 40 to 89 of 100: 10 tell no more than that." in text
     assert "a &lt;b&gt; &amp;" not in to_markdown(to_page(report(thing="a <b> &")))
 

@@ -66,7 +66,9 @@ def forest(
     above = longest > LONG_NAME
     step, left = (46, 12) if above else (34, 78 if longest <= SHORT_NAME else 194)
     high = 36 + step * len(summaries)
-    frame = Frame(460, high, (0, 100), (0, 1), left=left, right=82, top=4, bottom=28)
+    digits = max((len(f"{s.success}/{s.episodes}") for s in summaries.values()), default=0)
+    right = max(82, 26 + 10 * digits)
+    frame = Frame(460, high, (0, 100), (0, 1), left=left, right=right, top=4, bottom=28)
     parts = [_grid_x(frame, [0, 50, 100] if left > 100 else [0, 25, 50, 75, 100], "%")]
     for i, (name, told) in enumerate(summaries.items()):
         y = (36 if above else 21) + step * i

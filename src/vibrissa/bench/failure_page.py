@@ -53,10 +53,9 @@ def to_page(failing: Failing, told: Told) -> Page:
     n, total = len(failing.failed), len(failing.sound)
     low, high = (f"{100 * v:.0f}" for v in wilson(n, total))
     headline = (
-        f"{told.instruction}: {n} of {total} episodes of {told.pilot} failed ({low}–{high} %)."
+        f"{told.instruction}: {n or 'none'} of {total} episodes of {told.pilot} failed "
+        f"({low}–{high} %)."
     )
-    if not n:
-        headline = f"{told.instruction}: none of {total} episodes of {told.pilot} failed."
     return Page(
         title="failures",
         headline=headline,

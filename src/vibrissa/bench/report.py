@@ -202,8 +202,9 @@ def _paired(report: Report) -> list[str]:
         pair = compare_paired(report.rows, rows)
         if name != "zero" and pair.seeds and not report.note:
             told.append(
-                f"Of the same {pair.seeds} scenes, {report.name} alone solved {pair.only_first} "
-                f"and {name} alone {pair.only_second} (exact McNemar, {p_told(pair.p)})."
+                f"Of the same {pair.seeds} scenes, the {report.name} alone solved "
+                f"{pair.only_first} and the {name} alone {pair.only_second} (exact McNemar, "
+                f"{p_told(pair.p)})."
             )
     return told
 
@@ -280,7 +281,7 @@ def _rates(report: Report) -> Section:
     turned = heat.yaw_maps(report.rows, area, report.symmetry)
     drawn = [Drawing(heat.rate_map(report.rows, area)), Drawing(turned)]
     told = "Solved of tried in each square of the spawn area"
-    told += "; below, for four sectors of the yaw." if turned else "."
+    told += ", and once more for each of four sectors of the yaw." if turned else "."
     return Section("Rates over the table", drawn, told, anchor="rates")
 
 

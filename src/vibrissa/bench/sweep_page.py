@@ -196,7 +196,7 @@ def _by_expert(j: Judged) -> tuple[str, str]:
     expert, lost = j.beside.get("expert"), j.lost
     if expert is None or lost is None:
         return "", ""
-    alike = "–" if j.versus is None else f"{lost[1]} of {lost[0]}"
+    alike = f"{lost[1]} of {lost[0]}" if lost[0] else "–"
     return f"{expert.success}/{expert.episodes}", alike
 
 
