@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import time
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
+from multiprocessing.context import SpawnProcess
 from pathlib import Path
 
 import pytest
@@ -67,6 +69,19 @@ def test_work_is_done_in_the_folder_in_which_it_was_asked_for(
     watch = partial(marked_by, Path("films"))
     judge(shared(tmp_path / "mark"), range(9), workers=2, watches=[watch])
     assert (tmp_path / "films" / str(helper.process.pid)).exists()
+
+
+def test_a_system_that_begins_no_more_processes_has_one_do_all_the_work(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def full(_: object) -> None:
+        raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
+
+    monkeypatch.setattr(SpawnProcess, "start", full)
+    helpers.prepare(2)
+    assert helpers.standing() == 0
+    rows = judge(ramp_setup(), range(9), workers=2)
+    assert [row.seed for row in rows] == list(range(9))
 
 
 def test_one_that_dies_while_it_stands_costs_nothing(tmp_path: Path) -> None:

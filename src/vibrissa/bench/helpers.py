@@ -14,7 +14,7 @@ import pickle
 import signal
 import traceback
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
@@ -69,9 +69,13 @@ _standing: list[Helper] = []  # begun and not lent, ready or still loading
 
 
 def prepare(count: int, load: Sequence[str] = ()) -> None:
-    """See to it that `count` helpers stand, new ones loading the modules `load` right away."""
-    while len(_standing) < count:
-        _standing.append(_begun(tuple(load)))
+    """See to it that `count` helpers stand, new ones loading the modules `load` right away.
+
+    Fewer where the system begins no more of them (memory, processes): this one does their work.
+    """
+    with suppress(OSError):
+        while len(_standing) < count:
+            _standing.append(_begun(tuple(load)))
 
 
 def standing() -> int:
@@ -137,9 +141,14 @@ def _begun(load: tuple[str, ...]) -> Helper:
     context = multiprocessing.get_context("spawn")
     pipe, theirs = context.Pipe()
     process = context.Process(target=_serve, args=(theirs, load), daemon=True)
-    with _no_ctrl_c():
-        process.start()
-    theirs.close()
+    try:
+        with _no_ctrl_c():
+            process.start()
+    except OSError:
+        pipe.close()
+        raise
+    finally:
+        theirs.close()
     return Helper(process, pipe)
 
 

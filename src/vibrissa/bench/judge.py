@@ -59,14 +59,14 @@ def judge(
     """
     rows = {row.seed: row for row in known if row.pilot == setup.name}
     todo = [seed for seed in seeds if seed not in rows]
-    told = progress(f"judging {setup.name}", len(seeds), "episodes", quiet=quiet)
+    had = len(seeds) - len(todo)
+    told = progress(f"judging {setup.name}", len(seeds), "episodes", done=had, quiet=quiet)
     setup = replace(setup, slots=slots) if slots else setup
     rows_of = partial(_rows, setup, watches=watches, workers=workers, fleet=fleet, widens=not slots)
     if len(todo) >= SETTLED_FROM:
         settle_memory()
     try:
         with told as tell, closing(rows_of(todo)) as fresh:
-            tell(len(seeds) - len(todo), "")
             for row in fresh:
                 keep(row)
                 rows[row.seed] = row

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -19,6 +20,7 @@ TOLD_BY = (
     "CUDNN_STATUS_ALLOC_FAILED",
     "Cannot allocate memory",
 )
+_WHERE = re.compile(r"^\[enforce fail at .*?\] .*?\. ")  # a line of torch's own source
 MOST_CHARACTERS = 200  # of torch's own words, which on a GPU are a paragraph
 
 
@@ -43,7 +45,7 @@ def memory_told(device: str) -> Iterator[None]:
 
 
 def _line(device: str, error: BaseException) -> str:
-    words = " ".join(str(error).split())[:MOST_CHARACTERS].rstrip(".")
+    words = _WHERE.sub("", " ".join(str(error).split()))[:MOST_CHARACTERS].rstrip(".")
     why = f" ({words})" if words else ""
     if device == "cpu":
         return (
