@@ -265,3 +265,13 @@ def test_the_time_is_told_from_what_it_began_with() -> None:
     demo = to_markdown(to_page(report(first="demonstration")))
     assert "1 min 10 s from the first demonstration to this page" in demo
     assert duration(7500) == "2 h 05 min"
+
+
+def test_a_failure_that_nobody_explained_has_a_colour_too() -> None:
+    """As a real arm's rollouts have, where a person only said that it failed."""
+    rows = [*policy_rows(), row(50, "FAILURE", spawn=(0.21, 0.21, 0.0))]
+    html = render(report(rows=rows))
+    assert 'class="k-FAILURE"' in html
+    assert ".k-FAILURE {" in html
+    text = to_markdown(to_page(report(beside={"B": rows}, note="Rollouts on a real arm.")))
+    assert "Of the same 10 placements, the policy alone solved 0 and B alone 0" in text

@@ -197,13 +197,14 @@ def _success(report: Report, summary: Summary, everyone: Mapping[str, Summary]) 
 
 def _paired(report: Report) -> list[str]:
     """Who alone solved what, of the seeds that were tried by both."""
-    told = []
+    told, scenes = [], "placements" if report.note else "scenes"
     for name, rows in report.beside.items():
         pair = compare_paired(report.rows, rows)
-        if name != "zero" and pair.seeds and not report.note:
+        if name != "zero" and pair.seeds:
+            other = f"the {name}" if name in SCRIPTED else name
             told.append(
-                f"Of the same {pair.seeds} scenes, the {report.name} alone solved "
-                f"{pair.only_first} and the {name} alone {pair.only_second} (exact McNemar, "
+                f"Of the same {pair.seeds} {scenes}, the {report.name} alone solved "
+                f"{pair.only_first} and {other} alone {pair.only_second} (exact McNemar, "
                 f"{p_told(pair.p)})."
             )
     return told
@@ -290,7 +291,7 @@ def _curve(report: Report) -> Section:
     note = ""
     if drawn:
         (step, loss), first = report.losses[-1], report.losses[0][1]
-        note = f"{step:,.0f} steps; the loss fell from {first:.3g} to {loss:.3g}."
+        note = f"{step:,.0f} steps; the loss went from {first:.3g} to {loss:.3g}."
     return Section("Training", [Drawing(drawn)], note.replace(",", " "), anchor="curve")
 
 

@@ -13,7 +13,7 @@ from vibrissa.bench import charts, heat
 from vibrissa.bench.cautions import wrong_beside
 from vibrissa.bench.outcomes import Summary
 from vibrissa.bench.page import machine, versions
-from vibrissa.bench.pages import Drawing, Note, Page, Section, Table
+from vibrissa.bench.pages import Drawing, Note, Page, Section, Table, words
 from vibrissa.bench.picking import Picked
 from vibrissa.bench.sweeps import Judged, Versus, named, unseen
 from vibrissa.bench.telling import p_text, points, signed
@@ -259,7 +259,7 @@ def _playing(j: Judged) -> tuple[str, ...]:
 
 
 def _classes(j: Judged) -> str:
-    return ", ".join(f"{n} {name.replace('_', ' ').lower()}" for name, n in j.told.classes.items())
+    return ", ".join(f"{n} {words(name)}" for name, n in j.told.classes.items())
 
 
 def _is_paired(judged: Sequence[Judged]) -> bool:

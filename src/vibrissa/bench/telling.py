@@ -90,11 +90,13 @@ def points(difference: float) -> str:
 
 
 def signed(difference: float) -> str:
+    """The same without the unit: +4, −12, 0."""
     told = f"{100 * difference:+.0f}"
     return "0" if told in ("+0", "-0") else told.replace("-", "−")
 
 
 def p_text(p: float) -> str:
+    """A p-value in two digits; one too small to matter as a bound."""
     return f"{p:.2g}" if p >= 1e-4 else "below 0.0001"
 
 
