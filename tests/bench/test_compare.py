@@ -250,6 +250,11 @@ def test_different_tasks_are_never_paired() -> None:
     found = compare_two(one, Judged("two", other))
     assert found.pairs is None
     assert found.unpaired == "they were tried at different tasks (reach and lift)"
+    easy = compare_two(Judged("one", rows("one", "1" * 30)), Judged("two", other))
+    assert (easy.word, easy.p) == ("not separated", 1.0)  # the one may have had it easier
+    assert verdict(easy)[0].startswith("one and two: no verdict, because they were tried at diff")
+    watched = tuple(replace(row, task="watched") for row in rows("two", "1010"))
+    assert compare_two(Judged("one", other), Judged("two", watched)).pairs == Pairs(2, 0, 0, 2)
     unknown = tuple(replace(row, task="") for row in rows("two", "1010"))
     assert compare_two(one, Judged("two", unknown)).pairs == Pairs(1, 1, 1, 1)
 
@@ -276,7 +281,7 @@ def test_scenes_that_are_known_to_differ_are_not_paired() -> None:
     two = replace(drawn("two", "1100"), scene={**scene, "contact": {"name": "sticky"}})
     found = compare_two(one, two)
     assert found.pairs is None
-    assert found.unpaired == "they were tried in different scenes (contact)"
+    assert found.unpaired == found.unjudged == "they were tried in different scenes (contact)"
     assert compare_two(one, replace(two, scene={**scene, "cameras": []})).pairs is not None
     assert compare_two(one, replace(two, scene=None)).pairs is not None
 

@@ -47,6 +47,8 @@ def test_while_it_is_blind_the_folder_does_not_say_who_drove(tmp_path: Path) -> 
 
 
 def test_another_seed_and_a_broken_file_are_one_line(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="--order-seed -1: from 0 on"):
+        take_order(tmp_path, 10, -1)
     take_order(tmp_path, 10, 3)
     with pytest.raises(UsageError, match="drawn from another --order-seed"):
         take_order(tmp_path, 10, 4)

@@ -34,7 +34,8 @@ def test_a_folder_knows_in_which_scene_it_was_judged(
     wide = tmp_path / "wide"
     compared(capsys, *words, "--spawn-half", "0.05", "--out", str(wide))
     (one,) = compared(capsys, old, f"wide={wide}#random")["comparisons"]
-    assert one["unpaired"].startswith("they were tried in different scenes (spawn)")
+    assert one["verdict"] == "none"
+    assert one["unjudged"] == "they were tried in different scenes (spawn)"
 
 
 def test_a_folder_that_does_not_know_its_scene_is_not_gone_on_with(
@@ -104,3 +105,14 @@ def test_a_folder_with_an_equals_sign_is_no_label(
         (Path(name) / "outcomes.jsonl").write_text(row.to_json() + "\n")
     told = compared(capsys, "as_it_is", "grip=offset=0.1")
     assert list(told["contenders"]) == ["as_it_is", "grip=offset=0.1"]
+
+
+def test_another_task_is_refused_before_anything_is_judged(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Also of rows alone, which do not tell their scene."""
+    row = Row(1, "policy", "pick-place", "success", "SUCCESS", 9)
+    (tmp_path / "outcomes.jsonl").write_text(row.to_json() + "\n")
+    line = refused(capsys, f"old={tmp_path}", "expert", "--task", "lift")
+    assert "old was judged in another scene (pick-place) than the others would be" in line
+    assert line.endswith("give its counts alone: old=1/1.")

@@ -31,6 +31,7 @@ from vibrissa.core.stats import (
 Word = Literal["better", "worse", "not separated"]
 SEEDS = "seeds"  # of the simulator: equal ones mean equal scenes, whoever judged
 SAME_M = 1e-3  # two spawns of one seed are alike up to this (m, and rad of yaw)
+UNNAMED = frozenset(("", "watched"))  # tasks of tables, and of an arm that somebody watches
 UNFELT = ("cameras", "meshes", "shadows", "instruction")  # of a scene: what nothing is moved by
 
 
@@ -73,7 +74,7 @@ class Comparison:
     p_adjusted: alone, and among all comparisons. seen: the smallest difference that would have
     been found four times in five; None where none would. decided_after: seeds until the anytime
     test was sure. unpaired: why there are no pairs. unjudged: why there is no verdict, whatever the
-    counts are.
+    counts are: nothing was judged, or in scenes that are known to differ.
     """
 
     first: str
@@ -108,7 +109,7 @@ class Comparison:
         return (low > 0 or high < 0) != (self.word != "not separated") and not self.unjudged
 
     def to_dict(self) -> dict[str, Any]:
-        return {"verdict": self.word, **asdict(self)}
+        return {"verdict": "none" if self.unjudged else self.word, **asdict(self)}
 
 
 @dataclass(frozen=True)
@@ -157,8 +158,9 @@ def compare_two(
     """
     found = _counted(one, other, level)
     broken = [who.label for who in (one, other) if who.broken]
-    if broken:
-        told = f"every episode of {' and of '.join(broken)} broke down"
+    told = f"every episode of {' and of '.join(broken)} broke down" if broken else ""
+    told = told or unlike(one, other)
+    if told:
         return replace(found, p=1.0, p_adjusted=1.0, decided_after=None, unjudged=told)
     return found if brief else replace(found, seen=_seen(found, one, other, among))
 
@@ -182,13 +184,9 @@ def unpaired(one: Judged, other: Judged) -> str:
             return f"nothing says which scenes {who.label} had"
     if one.scenes != other.scenes:
         return "they were tried in different places, whose numbers do not agree"
-    apart = scenes_differ(one.scene, other.scene)
+    apart = unlike(one, other)
     if apart:
-        return f"they were tried in different scenes ({', '.join(apart)})"
-    tasks = [{row.task for row in who.rows if row.task} for who in (one, other)]
-    if all(tasks) and tasks[0] != tasks[1]:
-        names = " and ".join(", ".join(sorted(some)) for some in tasks)
-        return f"they were tried at different tasks ({names})"
+        return apart
     theirs = {row.seed: row for row in other.rows}
     common = [(row, theirs[row.seed]) for row in one.rows if row.seed in theirs]
     if not common:
@@ -199,6 +197,18 @@ def unpaired(one: Judged, other: Judged) -> str:
         drawn = _drawn_apart(mine, its)
         if drawn:
             return f"seed {mine.seed} was not the same scene for both: {drawn} was drawn otherwise"
+    return ""
+
+
+def unlike(one: Judged, other: Judged) -> str:
+    """Why not even their rates can be compared: one may have had it easier. Empty if they can."""
+    apart = scenes_differ(one.scene, other.scene)
+    if apart:
+        return f"they were tried in different scenes ({', '.join(apart)})"
+    tasks = [{row.task for row in who.rows} - UNNAMED for who in (one, other)]
+    if all(tasks) and tasks[0] != tasks[1]:
+        names = " and ".join(", ".join(sorted(some)) for some in tasks)
+        return f"they were tried at different tasks ({names})"
     return ""
 
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vibrissa.bench.compare import SEEDS, scenes_differ
+from vibrissa.bench.compare import SEEDS, UNNAMED, scenes_differ
 from vibrissa.bench.contest import Entrant
 from vibrissa.bench.judge import BESIDE
 from vibrissa.bench.logbook import DEPLOYMENT, counted, read_told
@@ -274,11 +274,14 @@ def _require_same(one: Place | None, other: Place, label: str, name: str) -> Non
 
 def _require_its_scene(place: Place | None, one: Entrant) -> None:
     """Raise UsageError where it was judged in another scene than the others will be."""
-    differ = scenes_differ(place.scene.to_dict(), one.scene) if place is not None else []
+    if place is None:
+        return
+    tasks = {row.task for row in one.rows} - UNNAMED - {place.task}
+    differ = [*sorted(tasks), *scenes_differ(place.scene.to_dict(), one.scene)]
     if differ:
         won = sum(row.success for row in one.rows)
         raise UsageError(
             f"{one.label} was judged in another scene ({', '.join(differ)}) than the others would "
-            "be. Ask for the same (--site, --spawn-half, --friction, --randomise, --servo), or "
-            f"give its counts alone: {one.label}={won}/{len(one.rows)}."
+            "be. Ask for the same (--task, --site, --spawn-half, --friction, --randomise, "
+            f"--servo), or give its counts alone: {one.label}={won}/{len(one.rows)}."
         )

@@ -44,9 +44,11 @@ class Order:
 def take_order(folder: Path, pairs: int, seed: int | None) -> Order:
     """The order of a deployment in `folder`, drawn now or as it was drawn before.
 
-    Raises UsageError for another seed than it was drawn from, and where it was revealed: what
-    is tried after that is blind no longer.
+    Raises UsageError for another seed than it was drawn from, one below 0, and where it was
+    revealed: what is tried after that is blind no longer.
     """
+    if seed is not None and seed < 0:
+        raise UsageError(f"--order-seed {seed}: from 0 on.")
     if not (folder / ORDER).is_file():
         drawn = Order(secrets.randbits(32) if seed is None else seed, pairs)
         write_order(folder, drawn)
