@@ -104,6 +104,8 @@ def test_what_a_checkpoint_executes_is_noted(
     assert (short["executed"], short["options"]) == (2, "horizon=2")
     assert own["executed"] > 2
     assert f"2 of {own['chunk']} actions of a chunk executed" in short["what"]
+    same = compared(capsys, words[0], f"said={run}:horizon={own['executed']}", *words[2:])
+    assert same["cautions"] == ["own and said are the same weights, played in the same way."]
     other = [words[0], f"short={run}:horizon=3", *words[2:]]
     line = refused(capsys, *other, "--out", str(tmp_path / "out"))
     assert "contenders.short.executed 2, now 3" in line

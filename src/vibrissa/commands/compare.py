@@ -166,6 +166,7 @@ def _place(cfg: Config, contract: Contract | None) -> Place:
 def _cautions(entrants: Sequence[Entrant], seeds: Sequence[int]) -> list[str]:
     """What is odd before the first episode: inputs that a policy never had, seeds it may know."""
     from vibrissa.bench.first_look import odd_from
+    from vibrissa.bench.options import PilotOptions
 
     policies = [one for one in entrants if one.setup is not None and one.setup.policy is not None]
     odd = [
@@ -174,9 +175,11 @@ def _cautions(entrants: Sequence[Entrant], seeds: Sequence[int]) -> list[str]:
         if one.setup is not None
         for line in odd_from(one.setup, seeds)
     ]
-    alike: dict[tuple[str, ...], str] = {}
+    alike: dict[tuple[Any, ...], str] = {}
     for one in policies:
-        other = alike.setdefault((one.played["weights"], one.played["options"]), one.label)
+        ways = replace(PilotOptions.parse(one.played["options"]), horizon=None)
+        key = (one.played["weights"], one.played["executed"], ways)
+        other = alike.setdefault(key, one.label)
         if other != one.label:
             odd.append(f"{other} and {one.label} are the same weights, played in the same way.")
     if policies and min(seeds) < HELD_OUT:
