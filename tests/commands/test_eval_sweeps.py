@@ -287,8 +287,10 @@ def test_a_checkpoint_that_cannot_be_read_is_left_out_and_told(
     assert line.startswith("warning checkpoint 000015 is left out: ")
     assert chosen["cautions"] == [line[8:]]
     shutil.rmtree(run / "checkpoints" / "000010")
-    line = refused(capsys, *words[1:]).removeprefix("vibrissa: ")
+    out = tmp_path / "out"
+    line = refused(capsys, *words[1:], "--out", str(out)).removeprefix("vibrissa: ")
     assert line.startswith("fewer than two checkpoints can be read: checkpoint 000015")
+    assert not out.exists()
 
 
 @pytest.fixture

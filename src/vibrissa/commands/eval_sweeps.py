@@ -38,9 +38,9 @@ class Asked:
 def run(cfg: Config) -> int:
     asked = _asked_of_run(cfg) if cfg.all_checkpoints else _asked(cfg)
     asked.loader(asked.trial)  # what does not fit is told before anything is made
-    _begin(asked)
     if cfg.all_checkpoints:
         return _pick(asked)
+    _begin(asked)
     if cfg.sites:
         return _sites(asked)
     return _panel(asked) if cfg.panel else _sweep(asked)
@@ -188,6 +188,7 @@ def _pick(asked: Asked) -> int:
     every = candidates(asked.trial, checkpoints_of(cfg.checkpoint), PRETRAINED)
     left_out = LeftOut(len(every), _warn)
     cells = readable(every, left_out)
+    _begin(asked)
     rows, _ = _judge(asked, cells, "choosing", seeds=first, leave_out=left_out)
     cells, rows = [c for c, r in zip(cells, rows, strict=True) if r], [r for r in rows if r]
     winner = choose(cells, rows)
