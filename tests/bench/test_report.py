@@ -245,7 +245,7 @@ def test_a_scripted_pilot_is_called_by_its_name_and_was_never_trained() -> None:
 def test_a_class_without_a_film_is_told() -> None:
     rows = [*policy_rows(), row(99, "FAULT", detail="NaN")]
     text = to_markdown(to_page(report(rows=rows)))
-    assert "No film of: fault. There was nothing to see again." in text
+    assert "No film of: fault. Played again, it broke before its first picture" in text
     assert "No film of" not in to_markdown(to_page(report()))
 
 

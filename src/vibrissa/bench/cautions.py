@@ -25,8 +25,8 @@ def warnings(report: Report, everyone: Mapping[str, Summary]) -> list[str]:
         if broken:
             sound = [row for row in rows if row.reason != "fault"]
             told.append(
-                f"{len(broken)} of {len(rows)} episodes of {name} broke down. They count as not "
-                f"solved, and say nothing of what it can do: without them it is "
+                f"{len(broken)} of {len(rows)} episodes of {name} broke down. Such a one counts as "
+                f"not solved, and says nothing of what {name} can do: without them it is "
                 f"{rate_text(sum(r.success for r in sound), len(sound))}. The first (seed "
                 f"{broken[0].seed}): {broken[0].detail}"
             )

@@ -241,7 +241,8 @@ def _films(report: Report) -> Section:
     shown = {clip.row.failure_class for clip in report.clips}
     missing = [words(name) for name in count_classes(report.rows) if name not in shown]
     if missing:
-        films.append(Note(f"No film of: {', '.join(missing)}. There was nothing to see again."))
+        why = "Played again, it broke before its first picture, or ended otherwise."
+        films.append(Note(f"No film of: {', '.join(missing)}. {why}"))
     intro = "One episode of each way of ending, played again from its seed."
     return Section("See it happen", films, intro, anchor="films")
 
