@@ -102,7 +102,7 @@ def test_afterwards_each_policy_has_a_folder_with_the_same_seeds(tmp_path: Path)
 def test_films_are_labelled_blindly_and_then_it_is_told(tmp_path: Path) -> None:
     tried(tmp_path, 2, judged=False)
     assert missing(read_all(tmp_path)) == [0, 1, 2, 3]
-    keys = ScriptedKeys([None, "s", "x", "d", "left", "u", "right", "n", "esc"])
+    keys = ScriptedKeys([None, "s", "x", "d", "left", "u", "right", "n", "s", "esc"])
     said: list[str] = []
     asked = walk(tmp_path, [0, 1, 2, 3], keys, say=said.append, sleep=lambda _: None)
     # d was given to 1, ← went back to it, u put it right, → left 2 as it was.
@@ -112,7 +112,11 @@ def test_films_are_labelled_blindly_and_then_it_is_told(tmp_path: Path) -> None:
     assert said[1].startswith("rollout 1 (1 of 4 to be labelled): ")
     assert not any("A" in line.split() or "B" in line.split() for line in said)
     assert not over(tmp_path)
-    walk(tmp_path, missing(read_all(tmp_path)), ScriptedKeys(["f"]), say=said.append)
+    # s was a mistake: until it is told who drove, even the last one can be gone back to.
+    keys = ScriptedKeys(["s", "left", "f", "right"])
+    walk(tmp_path, missing(read_all(tmp_path)), keys, say=said.append)
+    assert said[-1] == "that was the last one: → or Esc to end, ← back"
+    assert read_all(tmp_path)[2].failure_class == "FAILURE"
     assert over(tmp_path)
     told = reveal(tmp_path)
     assert told.paired.seeds == 2

@@ -71,6 +71,9 @@ def test_a_folder_is_gone_on_with_up_to_the_number_and_never_mixed(tmp_path: Pat
     assert len(reasons(tmp_path)) == 3
     with pytest.raises(UsageError, match=r"something else \(checkpoint runs/one, now runs/two\)"):
         book_in(tmp_path, checkpoint="runs/two")
+    book_in(tmp_path / "two", against="runs/three")
+    with pytest.raises(UsageError, match=r"something else \(against runs/three, now None\)"):
+        book_in(tmp_path / "two")  # one policy alone has no place among two that are blind
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "letter").write_text("dear")
     with pytest.raises(UsageError, match="holds no deployment"):
@@ -92,7 +95,25 @@ def test_an_arm_that_is_lost_ends_it_and_costs_nothing(tmp_path: Path, where, ti
     assert [episode.outcome.reason for episode in tape.ends] == ["timeout", "fault"]
     assert said[-1] == "the arm could not go home: the way home was broken off: no status packet"
     assert arm.held == 2
-    assert json.loads((tmp_path / "report.json").read_text())["policy"]["faults"] == 1
+    assert told_of(read_rows(tmp_path / "outcomes.jsonl")) == (
+        "nothing judged yet (1 unlabelled, 1 in which arm or judge broke down)"
+    )
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert report["episodes"] == 0
+    (caution,) = report["cautions"]
+    assert caution == "Rollout 2 broke down and is not counted: ArmFault: no status packet"
+
+
+def test_what_the_policy_breaks_is_counted_and_what_a_judge_breaks_is_not(tmp_path: Path) -> None:
+    ready = stage(behind=False)
+    ready.policy.act = failing(ready.policy.act, 0, ValueError("NaN"))  # type: ignore[method-assign]
+    deploy(ready, book_in(tmp_path / "policy"), 1)
+    assert told_of(read_rows(tmp_path / "policy" / "outcomes.jsonl")).startswith("0/1 (")
+    broken = stage(judged=False)
+    broken.task._judge = lambda _: 1 / 0  # type: ignore[assignment,return-value]
+    ending = deploy(broken, book_in(tmp_path / "judge"), 1)
+    assert "the judge raised ZeroDivisionError" in str(ending.trouble)
+    assert told_of(read_rows(tmp_path / "judge" / "outcomes.jsonl")).startswith("nothing judged")
 
 
 def test_an_arm_that_cannot_go_home_ends_it_after_its_row(tmp_path: Path) -> None:
@@ -177,6 +198,20 @@ def test_a_full_disk_ends_it_and_the_figures_are_told_all_the_same(tmp_path: Pat
     assert "No space left on device" in str(ending.trouble)
     assert "so far 2/2 (" in str(ending.trouble)
     assert reasons(tmp_path) == ["success"]
+
+
+def test_a_label_that_cannot_be_written_costs_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deploy(stage(judged=False), book_in(tmp_path), 1)
+
+    def full(*_: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(UsageError, match=r"No space left on device. It is as it was\."):
+        label(tmp_path, 1, "success")
+    assert [r.failure_class for r in read_rows(tmp_path / "outcomes.jsonl")] == ["UNLABELLED"]
 
 
 def test_a_bug_goes_up_and_its_rollout_is_kept(tmp_path: Path) -> None:

@@ -72,11 +72,18 @@ def test_the_simulator_s_judge_speaks_where_nobody_else_does() -> None:
     [
         (lambda o: 1 / 0, "the judge raised ZeroDivisionError"),
         (lambda o: "splendid", "the judge said 'splendid'"),
+        (lambda o: np.ones((99, 3)), r"the judge said array\(\[\[1., 1., 1.\], .*; it may say"),
+        (lambda o: _raise("two\nlines"), "the judge raised ValueError: two lines"),
     ],
 )
 def test_a_judge_that_fails_is_a_fault_of_the_rollout(judge, told) -> None:
-    with pytest.raises(JudgeFault, match=told):
+    with pytest.raises(JudgeFault, match=told) as fault:
         rolled(Watched("watched", "", 10, NoKeys(), judge=judge))
+    assert "\n" not in str(fault.value)
+
+
+def _raise(what: str) -> None:
+    raise ValueError(what)
 
 
 def test_a_policy_that_sees_nothing_for_a_while_is_stopped() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 from data.recordings import contract, record
 from learn.tiny import quiet
+from safetensors.torch import load_file, save_file
 from show.films import levels, sound
 
 from vibrissa import cli
@@ -24,6 +26,7 @@ from vibrissa.core.contract import CameraSpec
 from vibrissa.core.errors import UsageError
 from vibrissa.data.dataset import open_dataset
 from vibrissa.learn.recipes import recipe_named
+from vibrissa.learn.run import pretrained_folder
 from vibrissa.real.arm import RealArm
 from vibrissa.sim.tasks import make_scene
 from vibrissa.twin.cameras import Ready
@@ -124,10 +127,30 @@ def test_another_grip_is_sent_and_stands_in_the_folder(
     told(capsys, str(run), *SIMULATED, *words, "--out", str(out))
     (row,) = read_rows(out / "outcomes.jsonl")
     assert 0.7 <= row.action_high[-1] <= 0.8
+    assert row.pilot == "policy:grip=clip=0.7:0.8"  # as in vibrissa eval
     assert json.loads((out / "deployment.json").read_text())["grip"] == "clip=0.7:0.8"
     more = ["--fast", "--seconds", "0.5", "--rollouts", "2", "--out", str(out)]
     assert cli.main(["deploy", str(run), *SIMULATED, *more]) == 1
     assert "grip clip=0.7:0.8, now None" in capsys.readouterr().err
+
+
+def test_other_weights_another_judge_or_limit_are_never_mixed_into_a_folder(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A run's last checkpoint is another one as soon as it was trained on."""
+    model = Path(shutil.copytree(pretrained_folder(run), tmp_path / "model"))
+    out = tmp_path / "out"
+    words = [str(model), *SIMULATED, "--fast", "--rollouts", "1", "--out", str(out)]
+    told(capsys, *words, "--seconds", "0.2")
+    assert "seconds 0.2, now 0.4" in refused(capsys, *words, "--seconds", "0.4")
+    judge = tmp_path / "eyes.py"
+    judge.write_text("def see(observation):\n    return None\n")
+    more = ["--seconds", "0.2", "--judge", f"{judge}:see"]
+    assert f"judge None, now {judge}:see" in refused(capsys, *words, *more)
+    weights = load_file(model / "model.safetensors")
+    save_file({name: t + 0.1 for name, t in weights.items()}, model / "model.safetensors")
+    assert re.search(r"\(weights \w+, now \w+\)", refused(capsys, *words, "--seconds", "0.2"))
+    assert len(read_rows(out / "outcomes.jsonl")) == 1
 
 
 def test_the_twin_is_driven_judged_by_a_file_and_left_without_torque(
@@ -216,9 +239,10 @@ def test_a_disconnect_in_mid_episode_leaves_a_film_that_plays_and_the_results_so
         ([*SIMULATED, "--seconds", "nan"], "a number of seconds"),
         ([*SIMULATED, "--seconds", "inf"], "a number of seconds"),
         ([*SIMULATED, "--reset-seconds", "-1"], "a number of seconds"),
-        ([*SIMULATED, "--ensemble", "nan"], "from 0 (all alike)"),
+        ([*SIMULATED, "--ensemble", "nan"], "from 0 (all chunks alike)"),
+        ([*SIMULATED, "--ensemble", "0.01", "--horizon", "3"], "Leave one of them out."),
         ([*SIMULATED, "--grip", "clip=1:0"], "the lower target first"),
-        ([*SIMULATED, "--horizon", "0"], "chunks have 1 to"),
+        ([*SIMULATED, "--horizon", "0"], "horizon=0: at least 1."),
         ([*SIMULATED, "--microphone", "default"], "sound goes with films"),
         ([*SIMULATED, "--film", "wrist"], "say --video"),
         ([*SIMULATED, "--horizon", "11"], "chunks have 1 to 10 actions"),

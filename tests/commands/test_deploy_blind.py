@@ -89,7 +89,7 @@ def test_on_the_twin_it_is_labelled_blindly_and_told_when_all_is_said(
     assert {row.pilot for row in rows} == {"hidden"}
     wanting = [row.failure_class for row in rows].count("UNLABELLED")
     assert wanting > 0
-    pressed(monkeypatch, ["x", *["n"] * wanting])
+    pressed(monkeypatch, ["x", *["n"] * wanting, "right"])
     assert cli.main(["label", out]) == 0
     said = capsys.readouterr().out
     assert "no film of it" in said

@@ -145,8 +145,6 @@ def name_players(folder: Path) -> None:
 
 
 def _tells(row: Row) -> bool:
-    if row.reason == "fault":
-        return row.detail.startswith("PolicyFault")
     return bool(counted([row]))
 
 

@@ -25,18 +25,25 @@ def walk(
     """Ask for the rollouts in the rows `indices` how they went; how many were answered.
 
     A key of `BY_KEY` says it, → leaves it as it is, ← goes back to the one before, Esc ends.
-    Every answer is on the disk at once. show: opens a film. Raises UsageError.
+    Every answer is on the disk at once. After the last one ← still goes back: of two policies
+    nothing can be labelled blindly any more once it is over. show: opens a film. Raises
+    UsageError.
     """
     say(f"keys    {KEYS_TOLD}, → leave it, ← back, Esc stop")
     answered, at = set(), 0
-    while at < len(indices):
+    while indices:
+        if at == len(indices):
+            say("that was the last one: → or Esc to end, ← back")
+            if _wait(keys, sleep, ("left", "right", "esc")) != "left":
+                break
+            at -= 1
         number = indices[at] + 1
         film = film_of(folder, indices[at])
         there = str(film) if film.is_file() else "no film of it"
         say(f"rollout {number} ({at + 1} of {len(indices)} to be labelled): {there}")
         if show is not None and film.is_file():
             show(film)
-        key = _wait(keys, sleep)
+        key = _wait(keys, sleep, (*BY_KEY, "left", "right", "esc"))
         if key == "esc":
             break
         if key in BY_KEY:
@@ -47,10 +54,10 @@ def walk(
     return len(answered)
 
 
-def _wait(keys: Keys, sleep: Callable[[float], None]) -> str:
-    """The next key that means something here."""
+def _wait(keys: Keys, sleep: Callable[[float], None], wanted: Sequence[str]) -> str:
+    """The next of the keys that mean something here."""
     while True:
         key = keys.poll()
-        if key is not None and (key in BY_KEY or key in ("left", "right", "esc")):
+        if key is not None and key in wanted:
             return key
         sleep(POLL_S)

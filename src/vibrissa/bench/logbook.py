@@ -24,10 +24,11 @@ from vibrissa.bench.page import machine, sees, versions
 from vibrissa.bench.report import Clip, Report, write
 from vibrissa.bench.verdicts import UNLABELLED, class_named, reason_of
 from vibrissa.core.contract import Contract
-from vibrissa.core.errors import UsageError, VibrissaError
+from vibrissa.core.errors import PolicyFault, UsageError, VibrissaError
 
 DEPLOYMENT, OUTCOMES, RECORDINGS = "deployment.json", "outcomes.jsonl", "recordings"
 UNCOUNTED = (UNLABELLED, "ABORTED")  # nobody said what they came to
+KEPT = ("cautions", "datasets")  # told beside what was asked for
 
 
 class Logbook:
@@ -62,9 +63,9 @@ class Logbook:
         self.write_report()
 
     def replace_last(self, row: Row) -> None:
-        """What somebody says about the last rollout when it is over."""
+        """What somebody says about the last rollout when it is over. Raises UsageError."""
+        rewrite(self._file.path, [*self._file.rows[:-1], row])
         self._file.rows[-1] = row
-        rewrite(self._file.path, self._file.rows)
         self.write_report()
 
     def caution(self, lines: Sequence[str]) -> None:
@@ -93,9 +94,12 @@ class Logbook:
         if file.is_file():
             before, _ = read_told(self.folder)
             self._datasets = list(before.get("datasets") or ())
-            differ = [k for k in self._told if before.get(k) != self._told[k]]
+            known = [k for k in {**before, **self._told} if k not in KEPT]
+            differ = [k for k in known if before.get(k) != self._told.get(k)]
             if differ:
-                words = "; ".join(f"{k} {before.get(k)}, now {self._told[k]}" for k in differ)
+                words = "; ".join(
+                    f"{k} {_short(before.get(k))}, now {_short(self._told.get(k))}" for k in differ
+                )
                 raise UsageError(
                     f"{self.folder} holds rollouts of something else ({words}). Ask for the same "
                     "to go on with it, or name another --out."
@@ -124,14 +128,25 @@ def film_of(folder: Path, index: int) -> Path:
 
 
 def counted(rows: Sequence[Row]) -> list[Row]:
-    """The rollouts that somebody judged."""
-    return [row for row in rows if row.failure_class not in UNCOUNTED]
+    """The rollouts that say something of the policy: somebody judged them, or it broke down."""
+    return [row for row in rows if row.failure_class not in UNCOUNTED and not broke(row)]
+
+
+def broke(row: Row) -> bool:
+    """Whether something other than the policy broke down: the arm, a camera, the judge."""
+    return row.reason == "fault" and not row.detail.startswith(PolicyFault.__name__)
+
+
+def _short(value: Any) -> str:
+    """A value in a line: what is as long as a contract is only said to be there."""
+    return "another one" if isinstance(value, dict | list) else str(value)
 
 
 def told_of(rows: Sequence[Row]) -> str:
     """One line: successes with n and interval, and what is not counted."""
     kept = counted(rows)
     left = {name: sum(row.failure_class == name for row in rows) for name in UNCOUNTED}
+    left["in which arm or judge broke down"] = sum(map(broke, rows))
     more = ", ".join(f"{n} {name.lower()}" for name, n in left.items() if n)
     if not kept:
         return f"nothing judged yet{f' ({more})' if more else ''}"
@@ -185,10 +200,16 @@ def label(folder: Path, number: int, verdict: str) -> list[Row]:
 
 
 def rewrite(path: Path, rows: Sequence[Row]) -> None:
-    """All `rows` into the file, whole or not at all."""
+    """All `rows` into the file, whole or not at all. Raises UsageError: the disk refuses."""
     part = path.with_suffix(".part")
-    part.write_text("".join(row.to_json() + "\n" for row in rows), encoding="utf-8")
-    os.replace(part, path)
+    try:
+        with part.open("w", encoding="utf-8") as file:
+            file.writelines(row.to_json() + "\n" for row in rows)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(part, path)
+    except OSError as error:
+        raise UsageError(f"cannot write {path}: {error.strerror}. It is as it was.") from error
 
 
 def write_report(
@@ -224,7 +245,7 @@ def write_report(
         versions=versions(),
         command=shlex.join(["vibrissa", *sys.argv[1:]]),
         note=_note(kept, left),
-        cautions=list(told.get("cautions") or ()),
+        cautions=[*(told.get("cautions") or ()), *_broken(rows)],
         **_thing(told),
     )
     write(report, folder)
@@ -239,6 +260,15 @@ def _thing(told: Mapping[str, Any]) -> dict[str, Any]:
     except VibrissaError:
         return {}
     return {"thing": thing.name, "symmetry": thing.symmetry}
+
+
+def _broken(rows: Sequence[Row]) -> list[str]:
+    """Rollouts that are not counted because something other than the policy failed."""
+    return [
+        f"Rollout {number} broke down and is not counted: {row.detail}"
+        for number, row in enumerate(rows, start=1)
+        if broke(row)
+    ]
 
 
 def _note(kept: Sequence[Row], left: int) -> str:

@@ -32,6 +32,8 @@ KEYS_TOLD = (
     "s success, u fumbled success, f failure (n never picked up, d dropped, m missed the goal, "
     "t out of time)"
 )
+SAYS = ("success", "failure")  # what a judge may say, beside None
+MOST_SAID = 80  # characters of what it said instead
 _UNSAID = ("ABORTED", "FAULT")  # what no person has to say
 
 
@@ -136,9 +138,11 @@ class Watched:
         except VibrissaError:
             raise
         except Exception as error:  # a judge is foreign code: its failure ends the rollout
-            raise JudgeFault(f"the judge raised {type(error).__name__}: {error}") from error
-        if verdict not in (None, "success", "failure"):
-            raise JudgeFault(f"the judge said {verdict!r}; it may say 'success', 'failure', None.")
+            told = " ".join(f"{type(error).__name__}: {error}".split())
+            raise JudgeFault(f"the judge raised {told}") from error
+        if verdict is not None and not (isinstance(verdict, str) and verdict in SAYS):
+            told = " ".join(repr(verdict).split())[:MOST_SAID]
+            raise JudgeFault(f"the judge said {told}; it may say 'success', 'failure', None.")
         return verdict
 
 

@@ -20,13 +20,13 @@ from vibrissa.core.errors import UsageError
 
 if TYPE_CHECKING:
     from vibrissa.bench.deployment import Ending
+    from vibrissa.bench.options import PilotOptions
     from vibrissa.commands.deploy_stage import Watching
     from vibrissa.real.rig import Rig
 
 HELD_OUT = 2_000_000  # as in vibrissa eval: no demonstration comes from these seeds
 
 LONGEST_S = 86_400.0  # a rollout of more than a day is a mistake
-MOST_DECAY = 10.0  # from there on only the oldest chunk counts, which then is executed whole
 
 
 @dataclass(frozen=True)
@@ -113,6 +113,7 @@ def run(cfg: Config) -> int:
     rig = _rig(cfg)
     say = _say_to(sys.stderr if cfg.json else sys.stdout)
     policies = load_policies(cfg, say)
+    on.require_horizon(cfg, policies)
     desk = on.make_desk(cfg, rig, policies, say)
     for policy in policies:
         require_fit(policy.contract, desk.arm.contract, accept=cfg.accept)
@@ -135,10 +136,15 @@ def run(cfg: Config) -> int:
     return _end(ending, watching)
 
 
+def options_of(cfg: Config) -> PilotOptions:
+    """How the policies are played. Raises UsageError."""
+    from vibrissa.bench.options import PilotOptions, grip_of
+
+    return PilotOptions(cfg.horizon, cfg.ensemble, grip_of(cfg.grip))
+
+
 def _check(cfg: Config) -> None:
     """What can be said before anything is loaded."""
-    from vibrissa.bench.options import grip_of
-
     if cfg.config is None and not cfg.arm:
         raise UsageError(
             "say which arm: --config rig.yaml for a real one or the twin (see vibrissa setup, "
@@ -149,9 +155,7 @@ def _check(cfg: Config) -> None:
     for name, given in (("seconds", cfg.seconds), ("reset-seconds", cfg.reset_seconds)):
         if given is not None and not 0 <= given <= LONGEST_S:
             raise UsageError(f"--{name} {given:g}: a number of seconds up to {LONGEST_S:g}.")
-    if cfg.ensemble is not None and not 0 <= cfg.ensemble <= MOST_DECAY:
-        raise UsageError(f"--ensemble {cfg.ensemble:g}: from 0 (all alike) to {MOST_DECAY:g}.")
-    grip_of(cfg.grip)
+    options_of(cfg)
     if cfg.microphone and not cfg.video:
         raise UsageError("--microphone without --video: sound goes with films.")
     if cfg.against is None and (cfg.reveal or cfg.order_seed is not None):

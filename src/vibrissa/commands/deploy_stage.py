@@ -104,10 +104,6 @@ def _simulated(cfg: Config, wanted: Contract) -> Desk:
     return Desk(SimArm(place.scene, cameras=cameras), make_task(place.task, place.scene))
 
 
-def first_seed(cfg: Config, desk: Desk) -> int:
-    return cfg.seeds if desk.real is None else 0
-
-
 def _real(cfg: Config, rig: Rig, wanted: Contract, say: Say) -> RealArm:
     """The rig's arm, not yet connected, at the checkpoint's rate.
 
@@ -128,24 +124,39 @@ def _looked_through(camera: str, wanted: Contract) -> bool:
     return camera in wanted.camera_names or depth_name(camera) in wanted.camera_names
 
 
+def require_horizon(cfg: Config, policies: Sequence[CheckpointPolicy]) -> None:
+    """Raise UsageError where --horizon is longer than a policy's chunks."""
+    for policy in policies:
+        asked, most = cfg.horizon if cfg.horizon is not None else policy.horizon, policy.chunk
+        if not 1 <= asked <= most:
+            raise UsageError(
+                f"--horizon {asked}: this checkpoint's chunks have 1 to {most} actions."
+            )
+
+
 def make_book(cfg: Config, policies: Sequence[CheckpointPolicy], desk: Desk) -> Logbook:
     from vibrissa.bench.logbook import Logbook
-    from vibrissa.bench.options import grip_of
+    from vibrissa.bench.trials import weights_of
+    from vibrissa.commands.deploy import options_of
     from vibrissa.learn.run import pretrained_folder
 
-    policy = policies[0]
+    policy, pretrained = policies[0], pretrained_folder(cfg.checkpoint).resolve()
     told = {
-        "checkpoint": str(pretrained_folder(cfg.checkpoint)),
+        "checkpoint": str(pretrained),
+        "weights": weights_of(pretrained),
         "arm": desk.arm.contract.digest,
         "task": desk.task.name if desk.task else cfg.judge or "watched",
         "instruction": policy.contract.instruction,
         "horizon": cfg.horizon or policy.horizon,
         "ensemble": cfg.ensemble,
-        "grip": str(grip_of(cfg.grip)) or None,
+        "grip": str(options_of(cfg).grip) or None,
+        "judge": cfg.judge or None,
+        "seconds": cfg.seconds,
         "seeds": cfg.seeds if desk.task else None,
     }
     if cfg.against is not None:
-        told["against"] = str(pretrained_folder(cfg.against))
+        other = pretrained_folder(cfg.against).resolve()
+        told["against"], told["against_weights"] = str(other), weights_of(other)
         told["against_contract"] = policies[1].contract.to_dict()
     out = cfg.out or Path(time.strftime("deploy-%Y%m%d-%H%M%S"))
     return Logbook(out, told, policy.contract)
@@ -303,8 +314,6 @@ def _pilot(cfg: Config, policy: CheckpointPolicy, arm: Contract, look: FirstLook
     from vibrissa.control.pilots import ChunkPlayer
 
     horizon, most = cfg.horizon if cfg.horizon is not None else policy.horizon, policy.chunk
-    if not 1 <= horizon <= most:
-        raise UsageError(f"--horizon {horizon}: this checkpoint's chunks have 1 to {most} actions.")
     lead, kept = 0, horizon
     if not cfg.fast and cfg.ensemble is None:
         lead = lead_ticks(look.slowest_s, policy.contract.rate_hz)

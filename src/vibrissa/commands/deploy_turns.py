@@ -54,11 +54,13 @@ def make_turns(
     from vibrissa.bench.deployment import Turn
     from vibrissa.bench.order import FIRST, HIDDEN
     from vibrissa.bench.precision import told
+    from vibrissa.commands.deploy import options_of
 
     first_seed = cfg.seeds if desk.real is None else 0
     say(f"n       {told(cfg.rollouts)}")
     if order is None:
-        return lambda number: Turn(stages[0], first_seed + number)
+        name = options_of(cfg).name("policy")
+        return lambda number: Turn(stages[0], first_seed + number, name)
     say(
         "order   two policies in turn, in pairs from one placement; who drives is told when all "
         f"{2 * order.pairs} rollouts have their verdict"
@@ -156,13 +158,14 @@ def _as_json(
     watching: Watching,
     compared: Sequence[str],
 ) -> dict[str, Any]:
-    from vibrissa.bench.logbook import read_all, summary_of
+    from vibrissa.bench.logbook import broke, read_all, summary_of
 
     films = [str(film) for film in watching.films]
     more = {"films": films, "out": str(book.folder), "rollouts": len(book.rows)}
     if cfg.against is None:
         told = summary_of(book.rows)
         counts = {"success": told.success, "episodes": told.episodes}
+        counts["broke"] = sum(map(broke, book.rows))
         return {**counts, **told.to_dict(), "first_look": looks[0].to_dict(), **more}
     looked = {name: look.to_dict() for name, look in zip("AB", looks, strict=True)}
     if not compared:
