@@ -153,3 +153,28 @@ def test_the_same_episode_again_differs_in_nothing_but_time() -> None:
         "ticks",
         "measures",
     ]
+
+
+@pytest.mark.parametrize("line", [b"5", b"null", b"[1]", b"\xff\xfe", b'{"seed": 1, "taste": 2}'])
+@pytest.mark.parametrize("more", [b"", b"\n", b"{"], ids=["last", "blank", "cut"])
+def test_a_whole_line_that_is_no_row_is_told_and_never_dropped(
+    tmp_path: Path, line: bytes, more: bytes
+) -> None:
+    path = tmp_path / "outcomes.jsonl"
+    content = row(0).to_json().encode() + b"\n" + line + b"\n" + more
+    path.write_bytes(content)
+    with pytest.raises(UsageError, match=r"line 2 of .* is no outcome of an episode"):
+        RowFile(path)
+    assert path.read_bytes() == content
+
+
+def test_rows_that_cannot_be_read_or_mended_are_one_line(tmp_path: Path) -> None:
+    (tmp_path / "outcomes.jsonl").mkdir()
+    with pytest.raises(UsageError, match="cannot be read: Is a directory"):
+        RowFile(tmp_path / "outcomes.jsonl")
+    path = tmp_path / "rows.jsonl"
+    path.write_text(row(0).to_json() + "\n" + row(1).to_json()[:20])
+    (tmp_path / "rows.tmp").mkdir()  # in the way of what is written beside it
+    with pytest.raises(UsageError, match=r"cannot write .*rows\.jsonl: Is a directory"):
+        RowFile(path)
+    assert len(read_rows(path)) == 1

@@ -191,17 +191,21 @@ class RowFile:
     """`outcomes.jsonl`: a line an episode, on the disk before the next one is counted.
 
     Opening it keeps what an earlier call wrote; a last line that a kill cut short is dropped.
+    Raises UsageError where the disk refuses, or what is there are no rows.
     """
 
     def __init__(self, path: Path):
         self.path = path
         self.rows: list[Row] = read_rows(path) if path.exists() else []
-        path.parent.mkdir(parents=True, exist_ok=True)
         whole = "".join(row.to_json() + "\n" for row in self.rows)
-        if path.exists() and path.read_text(encoding="utf-8") != whole:
-            fresh = path.with_suffix(".tmp")
-            fresh.write_text(whole, encoding="utf-8")
-            fresh.replace(path)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if path.exists() and path.read_text(encoding="utf-8", errors="replace") != whole:
+                fresh = path.with_suffix(".tmp")
+                fresh.write_text(whole, encoding="utf-8")
+                fresh.replace(path)
+        except OSError as error:
+            raise UsageError(f"cannot write {path}: {error.strerror}.") from error
 
     def add(self, row: Row) -> None:
         """Raises UsageError where the disk refuses; the rows before it are kept."""
@@ -224,14 +228,20 @@ class RowFile:
 
 
 def read_rows(path: Path) -> list[Row]:
-    """The rows of an `outcomes.jsonl`. Only the last line may be incomplete, and is dropped."""
-    lines = path.read_text(encoding="utf-8").splitlines()
-    rows = []
+    """The rows of an `outcomes.jsonl`. A last line that does not end may be cut, and is dropped.
+
+    Raises UsageError for any other that is no row, and for a file that cannot be read.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}.") from error
+    lines, rows = content.rstrip().splitlines(), []
     for number, line in enumerate(lines, start=1):
         try:
-            rows.append(Row.from_json(line))
-        except (ValueError, KeyError, TypeError) as error:
-            if number < len(lines):
+            rows.append(Row.from_json(line.decode("utf-8")))
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            if number < len(lines) or content.endswith(b"\n"):
                 raise UsageError(
                     f"line {number} of {path} is no outcome of an episode ({error}). "
                     f"Remove the line, or name another folder."
