@@ -463,3 +463,21 @@ def test_kinds_that_cannot_be_loaded_say_what_they_lack(
     (model / "config.json").write_text(json.dumps({**raw, "type": kind}))
     with pytest.raises(CheckpointError, match=told):
         infer(model)
+
+
+def test_joints_that_are_fed_twice_are_told_from_what_follows(desk: Path) -> None:
+    """A lonely ACT is fed the joints as its environment too; without a dataset that is a guess."""
+    from vibrissa.bench.foreign_clues import Clues
+    from vibrissa.bench.foreign_reading import read_clues
+
+    known = {"mean": np.zeros(6), "std": np.full(6, 9.0)}
+    sizes = {STATE: 6, ACTION: 6, "observation.environment_state": 6}
+    for info, why in (
+        ({}, "no dataset says what they are"),
+        ({"fps": 30}, "the dataset has no such feature"),
+    ):
+        clues = Clues(desk, sizes, {}, False, {STATE: known, ACTION: known}, info=info)
+        told, said = read_clues(clues)
+        (line,) = [s for s in said if s.what == "environment"]
+        assert (told.privileged, line.sure) == ((), "a guess")
+        assert line.source == f"six numbers, and {why}"

@@ -293,7 +293,8 @@ def _privileged(clues: Clues) -> tuple[tuple[Channel, ...], list[Said]]:
         return (), []
     feature = (clues.info.get("features") or {}).get(PRIVILEGED)
     if feature is None and size == len(JOINTS):
-        why = "six numbers, and the dataset has no such feature"
+        lacks = "the dataset has no such feature" if clues.info else "no dataset says what they are"
+        why = f"six numbers, and {lacks}"
         return (), [Said("environment", "the joints again", why, "a guess")]
     names = channel_names(feature) if feature else ()
     if len(names) != size:
