@@ -94,6 +94,27 @@ def test_no_memory_left_is_one_line(capsys, monkeypatch) -> None:
     assert capsys.readouterr().err.startswith("vibrissa: there is no memory left. Close what ")
 
 
+@pytest.mark.parametrize("words", [["--help"], ["eval", "--help"]])
+def test_output_that_nobody_reads_is_no_error(words: list[str]) -> None:
+    """As `vibrissa --help | true`, where the reader is gone before the first word."""
+    command = [sys.executable, "-m", "vibrissa.cli", *words]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as told:
+        assert told.stdout is not None
+        assert told.stderr is not None
+        told.stdout.close()
+        assert told.stderr.read() == b""
+    assert told.returncode in (0, cli.UNREAD_EXIT)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no disk here that is always full")
+def test_output_onto_a_full_disk_is_one_line() -> None:
+    command = [sys.executable, "-m", "vibrissa.cli", "--help"]
+    with Path("/dev/full").open("w") as full:
+        told = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True)
+    assert told.stderr == "vibrissa: the output cannot be written: No space left on device.\n"
+    assert told.returncode == 1
+
+
 def test_what_went_wrong_beside_an_error_is_told_above_it_and_nothing_twice(
     monkeypatch, capsys
 ) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import difflib
+import errno
 import importlib
 import io
 import os
@@ -52,7 +53,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     ),
 }
 
-USAGE_EXIT, STOPPED_EXIT = 1, 130
+USAGE_EXIT, STOPPED_EXIT, UNREAD_EXIT = 1, 130, 141
 NO_MEMORY = (
     "vibrissa: there is no memory left. Close what else runs on this computer. What was finished "
     "has been kept."
@@ -63,6 +64,24 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; a VibrissaError is one line on stderr, below its notes, and exit code 1."""
     _settle_process()
     args = list(sys.argv[1:] if argv is None else argv)
+    try:
+        code = _told(args)
+        if sys.stdout is not None:
+            sys.stdout.flush()
+        return code
+    except BrokenPipeError:
+        if not _unread():
+            raise
+        return UNREAD_EXIT
+    except OSError as error:
+        if error.errno != errno.ENOSPC or not _unread():
+            raise
+        print(f"vibrissa: the output cannot be written: {error.strerror}.", file=sys.stderr)
+        return USAGE_EXIT
+
+
+def _told(args: list[str]) -> int:
+    """Run one command and tell how it went."""
     if not args or args[0] in ("-h", "--help", "help"):
         print(_help())
         return 0
@@ -82,6 +101,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("vibrissa: stopped. What was finished has been kept.", file=sys.stderr)
         return STOPPED_EXIT
+
+
+def _unread() -> bool:
+    """Whether nobody can have our output, as in `vibrissa --help | true`; it goes nowhere then."""
+    try:
+        sys.stdout.write("\n")
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return True
+    return False
 
 
 def _unsaid(error: VibrissaError) -> list[str]:

@@ -79,6 +79,21 @@ def test_scripted_pilots_with_a_page(
     assert len(read_rows(out / "outcomes.jsonl")) == 48
 
 
+def test_a_verdict_is_told_where_its_page_cannot_be_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["compare", "a=32/50", "b=23/50", "--out", str(tmp_path)]
+    assert cli.main(words) == 0
+    (tmp_path / "compare.html").unlink()
+    (tmp_path / "compare.html").mkdir()
+    capsys.readouterr()
+    assert cli.main(words) == 1
+    out, err = capsys.readouterr()
+    assert "a and b are not separated" in out
+    assert "report" not in out
+    assert err.splitlines()[-1].startswith(f"vibrissa: cannot write the report into {tmp_path}: ")
+
+
 def test_it_goes_on_with_more_episodes_and_with_nothing_else(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -154,7 +154,7 @@ def test_of_a_judgement_that_lost_a_worker_the_rows_so_far_are_reported(
 ) -> None:
     def two(setup: Setup, seeds: Sequence[int], **_: object) -> Rows:
         yield from evaluate(setup, seeds[:2])
-        raise WorkerLost("a worker process was killed by SIGKILL. Take fewer: --workers 1.")
+        raise WorkerLost("a worker process was killed by SIGKILL. Fewer need less.")
 
     monkeypatch.setattr("vibrissa.bench.judge._rows", two)
     out = tmp_path / "judged"
@@ -163,7 +163,7 @@ def test_of_a_judgement_that_lost_a_worker_the_rows_so_far_are_reported(
     told = capsys.readouterr()
     assert told.out.startswith("expert  2/2")
     assert told.err.splitlines()[-1] == (
-        "vibrissa: a worker process was killed by SIGKILL. Take fewer: --workers 1. "
+        "vibrissa: a worker process was killed by SIGKILL. Fewer need less. "
         "2 of 5 episodes are judged. The same command goes on with them."
     )
     assert len(read_rows(out / "outcomes.jsonl")) == 2

@@ -254,4 +254,4 @@ def _how_it_ended(code: int | None) -> str:
         how = f"was killed by {name}{memory}"
     else:
         how = f"ended by itself (exit code {code})"
-    return f"a worker process {how}. Take fewer: --workers 1."
+    return f"a worker process {how}. Fewer need less: vibrissa eval --workers 1."

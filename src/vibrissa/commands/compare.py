@@ -99,20 +99,12 @@ def run(cfg: Config) -> int:
     held = hold(entrants, seeds, place=place, known=known, keep=keep, level=cfg.level)
     held = looked_at(replace(held, cautions=odd, terms=told), looks_in(cfg.out))
     _warn(held.cautions[len(odd) :])
-    page = None
+    page, unwritten = None, None
     if cfg.out is not None:
-        from vibrissa.bench.compare_page import write
-
-        wall_s = time.perf_counter() - began_s
-        page = write(
-            held,
-            entrants,
-            cfg.out,
-            films=not cfg.no_films,
-            settings=_settings(cfg, place),
-            wall_s=wall_s,
-        )
+        page, unwritten = _write(cfg, held, entrants, place, time.perf_counter() - began_s)
     _tell(cfg, held, entrants, page)
+    if unwritten is not None:
+        raise unwritten
     return _exit_code(held)
 
 
@@ -236,6 +228,23 @@ def _settings(cfg: Config, place: Place | None) -> dict[str, Any]:
     told = {name: value for name, value in vars(cfg).items() if name not in UNTOLD}
     told |= {"task": place.task} if place is not None else {}
     return {name: value for name, value in told.items() if value not in (None, "", ())}
+
+
+def _write(
+    cfg: Config, held: Held, entrants: Sequence[Entrant], place: Place | None, wall_s: float
+) -> tuple[Path | None, UsageError | None]:
+    """The page; where the disk refuses it what to say, once the verdict is told."""
+    from vibrissa.bench.compare_page import write
+
+    assert cfg.out is not None
+    settings = _settings(cfg, place)
+    try:
+        page = write(
+            held, entrants, cfg.out, films=not cfg.no_films, settings=settings, wall_s=wall_s
+        )
+    except UsageError as error:
+        return None, error
+    return page, None
 
 
 def _tell(cfg: Config, held: Held, entrants: Sequence[Entrant], page: Path | None) -> None:
