@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -88,6 +89,7 @@ def test_the_place_without_demonstrations_is_advised(failing: Failing) -> None:
     text = reasons(one)
     assert "Fisher's exact p = " in text
     assert f"{one.demonstrations} demonstrations began there." in text
+    assert "1 demonstration began there." in reasons(replace(one, demonstrations=1))
 
 
 def test_failures_far_from_demonstrations_are_told_so(failing: Failing) -> None:

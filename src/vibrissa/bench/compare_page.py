@@ -20,7 +20,6 @@ from vibrissa.bench.compare_words import (
     HOW,
     alike,
     basis,
-    counted,
     rate,
     span,
     told_of,
@@ -31,7 +30,7 @@ from vibrissa.bench.films import clips
 from vibrissa.bench.outcomes import Row, count_classes, summarise
 from vibrissa.bench.page import NO_MEMORY, machine, versions
 from vibrissa.bench.pages import Drawing, Film, Note, Page, Part, Section, Table, words, write_page
-from vibrissa.bench.telling import duration, measure_table, p_told, points
+from vibrissa.bench.telling import duration, measure_table, number_of, p_told, points
 from vibrissa.core.stats import posterior
 from vibrissa.sim import gl
 
@@ -127,7 +126,7 @@ def _sentence(held: Held, wall_s: float) -> str:
     fewer = [one for one in live if len(one.rows) < len(seeds)]
     rested = "".join(f" {one.label} was tried on the first {len(one.rows)}." for one in fewer)
     return (
-        f"Judged on the same {counted(len(seeds), 'seed')}{span_}, one after another: "
+        f"Judged on the same {number_of(len(seeds), 'seed')}{span_}, one after another: "
         f"{held.ended}.{rested} This call took {duration(wall_s)}."
     )
 

@@ -9,7 +9,7 @@ from typing import Any
 from vibrissa.bench.compare import Comparison, Judged
 from vibrissa.bench.contest import Entrant, Held
 from vibrissa.bench.outcomes import summarise
-from vibrissa.bench.telling import p_told, points
+from vibrissa.bench.telling import number_of, p_told, points
 from vibrissa.core.stats import rate_text
 
 USUAL = 0.95
@@ -33,7 +33,7 @@ def lines(held: Held) -> list[str]:
     if any(one.live for one in held.judged):
         seeds = sorted({row.seed for one in held.judged if one.live for row in one.rows})
         span_ = f", {seeds[0]} to {seeds[-1]}" if seeds else ""
-        text.append(f"judged  {counted(len(seeds), 'seed')}{span_}: {held.ended}")
+        text.append(f"judged  {number_of(len(seeds), 'seed')}{span_}: {held.ended}")
     return text
 
 
@@ -59,7 +59,7 @@ def basis(one: Comparison) -> str:
         told = f"unpaired: {one.unpaired}"
     else:
         told = (
-            f"{counted(one.pairs.seeds, 'paired seed')}: {one.pairs.only_first} solved by "
+            f"{number_of(one.pairs.seeds, 'paired seed')}: {one.pairs.only_first} solved by "
             f"{one.first} alone, {one.pairs.only_second} by {one.second} alone, correlation "
             f"{alike(one.correlation)}"
         )
@@ -113,11 +113,6 @@ def span(one: Comparison) -> str:
 
 def alike(correlation: float | None) -> str:
     return "unknown" if correlation is None else f"{correlation:.2f}".replace("-", "−")
-
-
-def counted(number: int, what: str) -> str:
-    """1 seed, 2 seeds."""
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def _end(difference: float) -> str:

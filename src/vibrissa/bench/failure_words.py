@@ -6,7 +6,7 @@ import math
 
 from vibrissa.bench.failures import Advice, Closeness, Ground
 from vibrissa.bench.hotspots import LEVEL, Hotspot
-from vibrissa.bench.telling import degrees, p_text, p_told
+from vibrissa.bench.telling import degrees, number_of, p_text, p_told
 from vibrissa.core.stats import rate_text
 
 
@@ -37,7 +37,7 @@ def reasons(advice: Advice) -> str:
             f"{turned} (medians)."
         )
     if advice.demonstrations is not None:
-        told += f" {advice.demonstrations} demonstrations began there."
+        told += f" {number_of(advice.demonstrations, 'demonstration')} began there."
     return told
 
 

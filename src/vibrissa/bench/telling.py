@@ -130,3 +130,8 @@ def _measures(summary: Summary, rate_hz: float) -> dict[str, str]:
 
 def _told(value: float | None, form: str, scale: float = 1.0) -> str:
     return "–" if value is None else form.format(scale * value)
+
+
+def number_of(number: int, what: str) -> str:
+    """1 seed, 2 seeds."""
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
