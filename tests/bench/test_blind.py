@@ -95,6 +95,11 @@ def test_afterwards_each_policy_has_a_folder_with_the_same_seeds(tmp_path: Path)
         "only_other": 0,
         "p": pytest.approx(0.03125),
     }
+    page = (tmp_path / "report.md").read_text()
+    assert "A is better than B." in page
+    assert "Of the same 6 placements, A alone solved 6 and B alone 0" in page
+    assert "success 6/6" in page
+    assert "planned pairs" not in page
     reveal(tmp_path)  # as after a kill in the middle of it
     assert read_rows(tmp_path / "A" / "outcomes.jsonl") == mine
 
@@ -138,6 +143,13 @@ def test_what_broke_is_the_policy_s_or_nobody_s() -> None:
     ]
     told = standing(rows)
     assert (told.paired.seeds, told.paired.only_first, told.left_out) == (1, 1, 3)
+
+
+def test_a_page_told_before_its_time_says_what_its_p_is_worth(tmp_path: Path) -> None:
+    tried(tmp_path, 6, most=8)
+    reveal(tmp_path)
+    told = json.loads((tmp_path / "report.json").read_text())
+    assert told["cautions"][-1].startswith("4 of 6 planned pairs were tried, and this p holds only")
 
 
 def test_who_stopped_before_all_planned_pairs_were_tried_is_told_what_p_is_worth() -> None:

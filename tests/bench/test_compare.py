@@ -42,6 +42,12 @@ def entrant(label: str, knows: Knows, breaks: Knows = lambda _: False) -> Entran
     return Entrant(label, f"knows some ({label})", setup)
 
 
+def two_alike_and_a_bad_one() -> list[Entrant]:
+    """Two who know every other seed, and one who knows none and is soon told from them."""
+    even = [entrant(name, lambda s: s % 2 == 0) for name in ("one", "two")]
+    return [*even, entrant("bad", lambda _: False)]
+
+
 def rows(label: str, solved: str, first: int = 0) -> tuple[Row, ...]:
     """Rows of consecutive seeds: 1 solved, 0 not, x broke down."""
     reasons = {"1": "success", "0": "timeout", "x": "fault"}
@@ -95,14 +101,7 @@ def test_going_on_tries_nothing_again_and_comes_to_the_same() -> None:
 
 
 def test_one_that_is_separated_from_all_rests() -> None:
-    held = hold(
-        [
-            entrant("one", lambda s: s % 2 == 0),
-            entrant("two", lambda s: s % 2 == 0),
-            entrant("bad", lambda _: False),
-        ],
-        range(96),
-    )
+    held = hold(two_alike_and_a_bad_one(), range(96))
     counts = {one.label: len(one.rows) for one in held.judged}
     assert counts["one"] == counts["two"] == 96
     assert counts["bad"] < 60

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from bench.test_compare import entrant, rows
+from bench.test_compare import rows, two_alike_and_a_bad_one
 
 from vibrissa.bench.compare import Judged, compare, compare_two
 from vibrissa.bench.compare_page import _sentence
@@ -58,14 +58,7 @@ def test_a_level_of_ones_own_is_told() -> None:
 
 
 def test_whoever_rested_was_not_judged_on_all_seeds() -> None:
-    held = hold(
-        [
-            entrant("one", lambda s: s % 2 == 0),
-            entrant("two", lambda s: s % 2 == 0),
-            entrant("bad", lambda _: False),
-        ],
-        range(64),
-    )
+    held = hold(two_alike_and_a_bad_one(), range(64))
     told = _sentence(held, 1.0)
     bad = next(one for one in held.judged if one.label == "bad")
     assert len(bad.rows) < 64

@@ -67,6 +67,14 @@ def test_the_simulator_s_judge_speaks_where_nobody_else_does() -> None:
     assert rolled(early).reason == "failure"
 
 
+def test_a_judge_without_memory_is_no_fault_of_it() -> None:
+    def greedy(_: Observation) -> None:
+        raise MemoryError
+
+    with pytest.raises(MemoryError):
+        rolled(Watched("reach", "", 40, NoKeys(), task=Reach(), judge=greedy))
+
+
 @pytest.mark.parametrize(
     ("judge", "told"),
     [
@@ -115,10 +123,15 @@ def test_judges_are_found_in_files_and_modules(tmp_path: Path, monkeypatch) -> N
         ("no.such.module:see", "cannot be loaded: ModuleNotFoundError"),
         ("json:see", "has no function 'see'. There is:"),
         ("broken.py:see", "cannot be loaded: SyntaxError"),
+        ("leaves.py:see", "cannot be loaded: SystemExit: 3"),
+        ("leaves:see", "cannot be loaded: SystemExit: 3"),
+        ("talks.py:see", "cannot be loaded: ValueError: two lines$"),
     ],
 )
 def test_what_is_no_judge_is_one_line(tmp_path: Path, monkeypatch, name, told) -> None:
     (tmp_path / "broken.py").write_text("def (")
+    (tmp_path / "leaves.py").write_text("import sys; sys.exit(3)")
+    (tmp_path / "talks.py").write_text("raise ValueError('two\\nlines')")
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UsageError, match=told):
         load_judge(name)

@@ -137,6 +137,17 @@ def test_inference_behind_the_arm_s_back() -> None:
     assert any(s.decision.latency_s >= 0.02 for s in tape.steps)
 
 
+def test_a_policy_that_leaves_the_program_behind_the_arm_s_back_is_not_waited_for() -> None:
+    class Leaving(Ramp):
+        def act(self, observations):
+            raise SystemExit(3)
+
+    arm = OneJoint()
+    with pytest.raises(SystemExit):
+        run_behind(rollout(arm, ChunkPlayer(4), Reach(), [], clock=WallClock(200.0)), Leaving())
+    assert arm.held == 1
+
+
 def test_a_fault_behind_the_arm_s_back_ends_the_episode_well() -> None:
     class Broken(Ramp):
         def act(self, observations):

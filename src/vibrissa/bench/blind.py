@@ -15,6 +15,7 @@ from vibrissa.bench.logbook import (
     read_all,
     read_told,
     rewrite,
+    stopped,
     told_of,
     write_report,
 )
@@ -23,8 +24,6 @@ from vibrissa.bench.outcomes import Paired, Row, compare_paired
 from vibrissa.bench.precision import told as precision_told
 from vibrissa.bench.verdicts import UNLABELLED
 from vibrissa.core.errors import UsageError
-
-LEVEL = 0.05
 
 
 @dataclass(frozen=True)
@@ -43,22 +42,16 @@ class Standing:
     @property
     def verdict(self) -> str:
         """Of the first against the second: better, worse or not separated."""
-        if self.paired.p > LEVEL:
-            return "not separated"
-        return "better" if self.paired.only_first > self.paired.only_second else "worse"
+        return self.paired.verdict
 
     def lines(self, names: Sequence[str]) -> list[str]:
         """For a reader; `names`: what A and B stand for."""
         pair = self.paired
-        apart = self.paired.p <= LEVEL
-        said = f"A is {self.verdict} than B" if apart else "A and B are not separated"
+        said = pair.told(FIRST, SECOND)
         out = f"; {self.left_out} more pairs are not whole and left out" if self.left_out else ""
         tried = pair.seeds + self.left_out
         if tried < self.planned:
-            out += (
-                f"; {tried} of {self.planned} planned pairs were tried, and this p holds only if "
-                "nothing that was seen decided to stop"
-            )
+            out += f"; {stopped(tried, self.planned)}"
         text = [
             f"{FIRST}       {told_of(self.first)}   {names[0]}",
             f"{SECOND}       {told_of(self.second)}   {names[1]}",

@@ -18,8 +18,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from vibrissa.bench.order import FIRST, HIDDEN, SECOND
-from vibrissa.bench.outcomes import Row, RowFile, Summary, read_rows, summarise
+from vibrissa.bench.order import FIRST, HIDDEN, SECOND, read_order
+from vibrissa.bench.outcomes import Row, RowFile, Summary, compare_paired, read_rows, summarise
 from vibrissa.bench.page import machine, sees, versions
 from vibrissa.bench.report import Clip, Report, write
 from vibrissa.bench.verdicts import UNLABELLED, class_named, reason_of
@@ -227,12 +227,21 @@ def write_report(
     """
     kept = counted(rows)
     left = len(rows) - len(kept)
+    cautions = [*(told.get("cautions") or ()), *_broken(rows)]
     mine = [row for row in kept if row.pilot != SECOND]
     others = [row for row in kept if row.pilot == SECOND]
+    instruction = str(told.get("instruction") or told.get("task") or "rollouts")
+    headline = ""
+    if others:
+        pairs, planned = -(-len(rows) // 2), read_order(folder).pairs
+        cautions += [f"{stopped(pairs, planned)}."] if pairs < planned else []
+        headline = f"{instruction}: {compare_paired(mine, others).told(FIRST, SECOND)}"
     report = Report(
         title="deploy",
         made=datetime.date.today().isoformat(),
-        instruction=str(told.get("instruction") or told.get("task") or "rollouts"),
+        instruction=instruction,
+        headline=headline,
+        who=FIRST if others else "",
         sees=sees(contract),
         rows=mine,
         beside={SECOND: others} if others else {},
@@ -245,10 +254,18 @@ def write_report(
         versions=versions(),
         command=shlex.join(["vibrissa", *sys.argv[1:]]),
         note=_note(kept, left),
-        cautions=[*(told.get("cautions") or ()), *_broken(rows)],
+        cautions=cautions,
         **_thing(told),
     )
     write(report, folder)
+
+
+def stopped(tried: int, planned: int) -> str:
+    """What a test of fewer pairs than planned is worth."""
+    return (
+        f"{tried} of {planned} planned pairs were tried, and this p holds only if nothing that was "
+        "seen decided to stop"
+    )
 
 
 def _thing(told: Mapping[str, Any]) -> dict[str, Any]:
@@ -280,8 +297,8 @@ def _note(kept: Sequence[Row], left: int) -> str:
         )
     if any(row.pilot == SECOND for row in kept):
         return (
-            f"{counts}Policy is A and B stands beside it: they drove in turn from the same "
-            "placements, and nobody beside the arm was told which."
+            f"{counts}A and B drove in turn from the same placements, and nobody beside the arm "
+            "was told which."
         )
     return f"{counts}The interval (Wilson) speaks of this one policy on this one arm, on that day."
 

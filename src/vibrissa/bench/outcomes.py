@@ -18,6 +18,7 @@ from vibrissa.core.outcomes import CLASSES
 from vibrissa.core.stats import Interval, mcnemar, rate_text, wilson
 
 Spawn = tuple[float, float, float]  # x m, y m, yaw rad
+LEVEL = 0.05  # of a verdict on pairs
 TIMED = ("wall_s", "latency_s")  # what differs when the very same episode is had again
 
 
@@ -176,6 +177,19 @@ class Paired:
     only_first: int
     only_second: int
     p: float
+
+    @property
+    def verdict(self) -> str:
+        """Of the first against the second: better, worse or not separated, at 5 %."""
+        if self.p > LEVEL:
+            return "not separated"
+        return "better" if self.only_first > self.only_second else "worse"
+
+    def told(self, first: str, second: str) -> str:
+        """The verdict as a sentence without its stop."""
+        if self.verdict == "not separated":
+            return f"{first} and {second} are not separated"
+        return f"{first} is {self.verdict} than {second}"
 
 
 def compare_paired(first: Sequence[Row], second: Sequence[Row]) -> Paired:

@@ -46,7 +46,8 @@ class Report:
     headline's rate speaks of, where it is not of held-out scenes. again: the command that plays
     one episode again, with {seed} in it; why: the one that tells why it fails. cautions: what was
     odd before the first episode. thing, symmetry: what is moved, and in how many turns of a whole
-    one it looks the same (0: in all). rate_hz: ticks in a second; 0 where it is not known. first:
+    one it looks the same (0: in all). who, headline: of one of two policies that drove in turn, its
+    name, and the verdict. rate_hz: ticks in a second; 0 where it is not known. first:
     with what the time of `wall_s` began.
     """
 
@@ -76,10 +77,14 @@ class Report:
     symmetry: int = 1
     rate_hz: float = 0.0
     first: str = "episode"
+    who: str = ""
+    headline: str = ""
 
     @property
     def name(self) -> str:
-        """Who was judged: a scripted pilot by its name, or the policy."""
+        """Who was judged: a scripted pilot by its name, one of two policies, or the policy."""
+        if self.who:
+            return self.who
         pilot = self.rows[0].pilot if self.rows else ""
         return pilot if pilot in SCRIPTED else "policy"
 
@@ -133,11 +138,10 @@ def to_page(report: Report) -> Page:
     """The report in the words of a page."""
     summary = summarise(report.rows)
     everyone = _everyone(report)
-    bars = Drawing(charts.class_bars(count_classes(report.rows)))
     sections = [
         Section("", [Note(t, "warning") for t in warnings(report, everyone)], anchor="warnings"),
         _success(report, summary, everyone),
-        Section("How the episodes ended", [bars], anchor="classes"),
+        _classes(report),
         Section(
             "What this cannot say", [Note(t) for t in limits(report, summary)], anchor="limits"
         ),
@@ -163,7 +167,20 @@ def to_page(report: Report) -> Page:
     )
 
 
+def _classes(report: Report) -> Section:
+    """How episodes ended: the policy's, or those of both where two drove in turn."""
+    if not report.who:
+        parts: list[Drawing | Note] = [Drawing(charts.class_bars(count_classes(report.rows)))]
+    else:
+        parts = []
+        for name, rows in {report.who: report.rows, **report.beside}.items():
+            parts += [Note(f"{name}:"), Drawing(charts.class_bars(count_classes(rows)))]
+    return Section("How the episodes ended", parts, anchor="classes")
+
+
 def _headline(report: Report, summary: Summary) -> str:
+    if report.headline:
+        return f"{report.headline}."
     held_out = "held-out " * report.unseen
     return (
         f"{report.instruction}: {summary.success} of {summary.episodes} {held_out}"
@@ -186,7 +203,7 @@ def _success(report: Report, summary: Summary, everyone: Mapping[str, Summary]) 
     parts = [
         Figure(
             f"{summary.success}/{summary.episodes}",
-            f"{rate} success, 95 % interval {low}–{high} %",
+            f"{f'{report.who}: ' * bool(report.who)}{rate} success, 95 % interval {low}–{high} %",
         ),
         Drawing(charts.forest(everyone)),
         Note(f"{likely} {report.note or note}" if summary.episodes else report.note),
@@ -202,8 +219,9 @@ def _paired(report: Report) -> list[str]:
         pair = compare_paired(report.rows, rows)
         if name != "zero" and pair.seeds:
             other = f"the {name}" if name in SCRIPTED else name
+            own = report.who or f"the {report.name}"
             told.append(
-                f"Of the same {pair.seeds} {scenes}, the {report.name} alone solved "
+                f"Of the same {pair.seeds} {scenes}, {own} alone solved "
                 f"{pair.only_first} and {other} alone {pair.only_second} (exact McNemar, "
                 f"{p_told(pair.p)})."
             )
@@ -249,7 +267,11 @@ def _films(report: Report) -> Section:
 
 def _places(report: Report) -> Section:
     drawn = spawn_map(report.rows, report.landmarks, report.area, symmetry=report.symmetry)
-    intro = "From above, behind the robot: each mark is the object of one episode where it began."
+    whose = f" of {report.who}" * bool(report.who)
+    intro = (
+        f"From above, behind the robot: each mark is the object of one episode{whose} where it "
+        "began."
+    )
     kinds = list(count_classes(report.rows))
     parts = [Drawing(drawn, kinds=kinds)]
     return Section("Where it succeeds", parts, intro if drawn else "", anchor="map")

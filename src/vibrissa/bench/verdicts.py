@@ -135,11 +135,10 @@ class Watched:
         assert self._judge is not None
         try:
             verdict = self._judge(observation)
-        except VibrissaError:
+        except (VibrissaError, MemoryError):  # memory is the computer's trouble, not the judge's
             raise
         except Exception as error:  # a judge is foreign code: its failure ends the rollout
-            told = " ".join(f"{type(error).__name__}: {error}".split())
-            raise JudgeFault(f"the judge raised {told}") from error
+            raise JudgeFault(f"the judge raised {_in_a_line(error)}") from error
         if verdict is not None and not (isinstance(verdict, str) and verdict in SAYS):
             told = " ".join(repr(verdict).split())[:MOST_SAID]
             raise JudgeFault(f"the judge said {told}; it may say 'success', 'failure', None.")
@@ -186,6 +185,10 @@ def load_judge(name: str) -> Judge:
     return judge  # type: ignore[return-value]
 
 
+def _in_a_line(error: BaseException) -> str:
+    return " ".join(f"{type(error).__name__}: {error}".split())
+
+
 def _from_file(path: Path) -> ModuleType:
     spec = importlib.util.spec_from_file_location(f"judge_{path.stem}", path)
     if spec is None or spec.loader is None or not path.is_file():
@@ -193,8 +196,8 @@ def _from_file(path: Path) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     try:
         spec.loader.exec_module(module)
-    except Exception as error:  # foreign code, run for the first time
-        raise UsageError(f"{path} cannot be loaded: {type(error).__name__}: {error}") from error
+    except (Exception, SystemExit) as error:  # foreign code, run for the first time
+        raise UsageError(f"{path} cannot be loaded: {_in_a_line(error)}") from error
     return module
 
 
@@ -203,9 +206,7 @@ def _from_name(where: str) -> ModuleType:
     sys.path.append(here)
     try:
         return importlib.import_module(where)
-    except Exception as error:  # foreign code, run for the first time
-        raise UsageError(
-            f"the module {where} cannot be loaded: {type(error).__name__}: {error}"
-        ) from error
+    except (Exception, SystemExit) as error:  # foreign code, run for the first time
+        raise UsageError(f"the module {where} cannot be loaded: {_in_a_line(error)}") from error
     finally:
         sys.path.remove(here)

@@ -144,5 +144,5 @@ class _Inference:
             assert answer is not None
             try:
                 answer.set_result(self._policy.act([question]))
-            except Exception as error:  # handed over, and told by `answer`
+            except BaseException as error:  # handed over: the loop must not wait for ever
                 answer.set_exception(error)
