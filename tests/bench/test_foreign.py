@@ -243,7 +243,8 @@ def test_old_arms_names_and_robots_are_read(desk: Path, tmp_path: Path) -> None:
     told = infer(desk / "model", meta)
     assert [c.name for c in told.contract.state] == [f"{joint}.pos" for joint in JOINTS]
     (robot,) = [s for s in told.said if s.what == "robot"]
-    assert (robot.value, robot.sure) == ("so101", "a guess")
+    assert (robot.value, robot.sure) == ("so101", "told")
+    assert "joint names" in robot.source
     assert "'so100'" in robot.source
 
 

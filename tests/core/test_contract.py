@@ -48,6 +48,11 @@ def test_a_torn_contract_is_one_sentence() -> None:
         ({"state": tuple(reversed(ARM.state))}, "state order"),
         ({"state": ARM.state[:5]}, "state names"),
         ({"action": (replace(ARM.action[0], low=-9.0), *ARM.action[1:])}, "limits: wants [-9"),
+        (
+            {"privileged": (BLOCK[0], Channel("block.y", "mm"))},
+            "privileged block.y: wants mm, has m",
+        ),
+        ({"cameras": (replace(FRONT, depth=True),)}, "wants depth in m, has colour"),
         ({"privileged": (Channel("cube.x", "m"),)}, "privileged: wants cube.x, has block.x"),
         ({"cameras": (CameraSpec("over", 640, 480),)}, "camera 'over': wanted, but there is: over"),
         ({"cameras": (replace(FRONT, fovy_deg=58.0),)}, "field of view: wants 58°, has 52°"),
@@ -61,6 +66,41 @@ def test_every_difference_is_told(change, told) -> None:
     assert told in sentences[0]
     with pytest.raises(ContractError, match="the checkpoint does not fit the arm"):
         require_match(wanted, ARM, "the checkpoint", "the arm")
+
+
+def test_colour_is_not_taken_from_a_depth_camera() -> None:
+    deep = replace(ARM, cameras=(replace(FRONT, depth=True), *ARM.cameras[1:]))
+    assert differences(ARM, deep) == ["camera 'overhead': wants colour, has depth in m"]
+
+
+@pytest.mark.parametrize(
+    "said",
+    ["so", "so_follower", "so101_follower", "so100", "so-101", "SO101Follower", "bi_so", "my arm"],
+)
+def test_the_joints_say_that_it_is_an_so101_whatever_the_text(said: str) -> None:
+    assert differences(replace(ARM, robot=said), ARM) == []
+    assert differences(ARM, replace(ARM, robot=said)) == []
+
+
+def test_another_robot_s_joints_are_never_the_so101_s() -> None:
+    """Of one more or one fewer joint, of other names, and of an arm that shares all six."""
+    for name, joints in (
+        ("so101", tuple(replace(c, name=c.name.replace("wrist", "hand")) for c in ARM.state)),
+        ("so101", (*ARM.state, Channel("wrist_yaw.pos", "rad"))),
+    ):
+        other = replace(ARM, robot=name, state=joints, action=joints)
+        assert any("state names" in line for line in differences(other, ARM))
+    for name in ("koch", "koch_follower", "omx_follower", "moss"):
+        assert differences(replace(ARM, robot=name), ARM) == [f"robot: wants {name!r}, has 'so101'"]
+
+
+def test_joints_are_the_same_with_and_without_the_names_ends() -> None:
+    """LeRobot has called them `shoulder_pan`, `shoulder_pan.pos` and `main_shoulder_pan`."""
+    for change in (str.removesuffix, lambda name, end: f"main_{name.removesuffix(end)}"):
+        joints = tuple(replace(c, name=change(c.name, ".pos")) for c in ARM.state)
+        other = replace(ARM, robot="so", state=joints, action=joints)
+        assert differences(other, ARM) == []
+        assert differences(in_unit(other, "deg"), in_unit(ARM, "deg")) == []
 
 
 def test_units_and_more_than_one_difference_are_told_together() -> None:

@@ -30,6 +30,10 @@ DOWN = [0.08, 0.05] + [0.01] * 12
         ("timeout", _track(UP + DOWN, np.inf), "DROPPED_DURING_TRANSPORT"),
         ("timeout", _track(UP + DOWN, 0.11), "MISSED_GOAL"),
         ("timeout", _track([*UP[:12], 0.13, 0.08, 0.01]), "TIMEOUT"),  # the top was a moment ago
+        ("timeout", _track([*UP[:9], *[0.08] * 9, 0.02]), "TIMEOUT"),  # 10 ticks ago
+        ("timeout", _track([*UP[:9], *[0.08] * 10, 0.02]), "DROPPED_DURING_TRANSPORT"),  # 11
+        ("timeout", _track([*UP, *[0.035] * 20]), "TIMEOUT"),  # it is held above the table
+        ("timeout", _track([*UP, *[0.029] * 20]), "DROPPED_DURING_TRANSPORT"),
         ("success", _track(UP + DOWN + UP + DOWN, 0.4), "FUMBLED"),
         ("timeout", _track([]), "NEVER_PICKED_UP"),
         ("fault", _track(UP), "FAULT"),
@@ -48,3 +52,9 @@ def test_putting_down_at_the_goal_is_no_fumble() -> None:
 
 def test_set_down_in_the_grip_is_no_fumble() -> None:
     assert _track(UP + DOWN + UP, 0.4, held=True).fumbles == 0
+
+
+def test_held_low_on_the_way_is_no_fumble() -> None:
+    """At 3.5 cm it does not lie on the table; at 2.9 cm it does."""
+    assert _track([*UP, *[0.035] * 12, *UP[8:]], 0.4, held=False).fumbles == 0
+    assert _track([*UP, *[0.029] * 12, *UP[8:]], 0.4, held=False).fumbles == 1

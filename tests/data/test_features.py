@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from data import recordings
@@ -75,6 +77,22 @@ def test_an_unknown_unit_is_never_converted() -> None:
         from_stored(foreign, np.zeros((1, 6), np.float32))
     with pytest.raises(ContractError, match="not known"):
         loop_contract(foreign)
+
+
+@pytest.mark.parametrize("said", ["so_follower", "so101", "bi_so_follower", "an arm", "", None, 7])
+def test_a_dataset_of_the_six_joints_is_an_so101_s(said) -> None:
+    info = {"features": features_of(OF), "fps": 30, "robot_type": said}
+    told = replace(inferred_contract(info, "deg"), privileged=())  # whose units nothing says
+    assert told.robot == "so101"
+    assert differences(told, stored_contract(OF)) == []
+
+
+def test_a_dataset_of_other_joints_is_no_so101_s() -> None:
+    features = features_of(OF)
+    for key in ("observation.state", "action"):
+        features[key] = {**features[key], "names": [f"joint_{i}" for i in range(6)]}
+    told = inferred_contract({"features": features, "fps": 30, "robot_type": "so101_follower"})
+    assert told.robot != "so101"
 
 
 def test_another_arm_is_stored_as_it_is() -> None:

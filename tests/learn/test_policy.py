@@ -101,7 +101,7 @@ def test_privileged_channels_are_found_by_name(trained: Path) -> None:
 def test_another_arm_is_refused_with_all_that_differs(trained: Path) -> None:
     policy = load_policy(trained)
     with pytest.raises(ContractError) as told:
-        check(policy, replace(so101(rate_hz=15.0), robot="so100"))
+        check(policy, replace(so101(rate_hz=15.0), robot="koch"))
     for words in ("robot", "rate hz", "brick.x, brick.y"):
         assert words in str(told.value)
     check(policy, contract())

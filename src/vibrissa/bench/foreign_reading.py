@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from vibrissa.bench.foreign_clues import CAMERA, Clues, Said, Sure, ranges, strangeness
 from vibrissa.core.contract import ActionMeaning, CameraSpec, Channel, Contract, so101
 from vibrissa.core.errors import CheckpointError, DatasetError, UsageError
+from vibrissa.core.robots import SO101, is_so101
 from vibrissa.core.units import JOINTS, UNITS, Unit
 from vibrissa.data.features import ACTION, IMAGES, PRIVILEGED, STATE, camera_specs, channel_names
 from vibrissa.data.joint_units import Units, arms_of, units_of
@@ -66,11 +67,13 @@ def _dataset(clues: Clues) -> list[Said]:
 
 
 def _robot(clues: Clues) -> Said:
-    named = str(clues.info.get("robot_type") or "").removesuffix("_follower")
-    if named == "so101":
-        return Said("robot", "so101", "robot_type in info.json", "told")
+    named = clues.info.get("robot_type") or ""
+    features = clues.info.get("features") or {}
+    vectors = [channel_names(features.get(key) or {}) for key in (STATE, ACTION)]
     said = f"info.json says {named!r}" if named else "nothing names it"
-    return Said("robot", "so101", f"six joints, as an SO-101 has them; {said}", "a guess")
+    if is_so101(named, *vectors):
+        return Said("robot", SO101, f"the joint names of an SO-101; {said}", "told")
+    return Said("robot", SO101, f"six joints, as an SO-101 has them; {said}", "a guess")
 
 
 def _joints(clues: Clues, key: str) -> Said:

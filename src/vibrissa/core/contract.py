@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vibrissa.core.errors import ContractError
+from vibrissa.core.robots import SO101, plain, robot_named
 from vibrissa.core.units import JOINTS, Unit, unit_bounds
 
 ActionMeaning = Literal["absolute target", "delta to target"]
@@ -144,7 +145,9 @@ def differences(wanted: Contract, given: Contract, *, needs: Sequence[str] = ())
     "instruction" and "calibration", which are compared only on request.
     """
     told: list[str] = []
-    for name in ("robot", "rate_hz", "action_meaning", "unit", *needs):
+    if wanted.robot != given.robot and _robot(wanted) != _robot(given):
+        told.append(f"robot: wants {wanted.robot!r}, has {given.robot!r}")
+    for name in ("rate_hz", "action_meaning", "unit", *needs):
         if getattr(wanted, name) != getattr(given, name):
             what = name.replace("_", " ")
             told.append(f"{what}: wants {getattr(wanted, name)!r}, has {getattr(given, name)!r}")
@@ -178,7 +181,7 @@ def so101(
         for name, lo, hi in zip(JOINTS, low, high, strict=True)
     )
     return Contract(
-        robot="so101",
+        robot=SO101,
         state=joints,
         action=joints,
         rate_hz=float(rate_hz),
@@ -195,7 +198,7 @@ def in_unit(contract: Contract, unit: Unit) -> Contract:
     low, high = unit_bounds(unit)
 
     def convert(channels: tuple[Channel, ...]) -> tuple[Channel, ...]:
-        names = tuple(c.name.removesuffix(".pos") for c in channels)
+        names = plain([c.name for c in channels])
         if names != JOINTS:
             raise ContractError(
                 f"channels {', '.join(names)} are not the joints of one SO-101, which are "
@@ -203,7 +206,7 @@ def in_unit(contract: Contract, unit: Unit) -> Contract:
             )
         return tuple(
             Channel(c.name, joint_unit(n, unit), float(lo), float(hi))
-            for c, n, lo, hi in zip(channels, names, low, high, strict=True)
+            for c, n, lo, hi in zip(channels, JOINTS, low, high, strict=True)
         )
 
     return replace(
@@ -216,6 +219,12 @@ def joint_unit(joint: str, unit: Unit) -> str:
     return "percent" if joint == "gripper" and unit in ("deg", "m100_100") else unit
 
 
+def _robot(contract: Contract) -> str:
+    """Which robot it is. Older checkpoints hold the text that a dataset happened to say."""
+    vectors = (contract.state, contract.action)
+    return robot_named(contract.robot, *([c.name for c in channels] for channels in vectors))
+
+
 def _channel(raw: dict[str, Any]) -> Channel:
     low = -np.inf if raw.get("low") is None else raw["low"]
     high = np.inf if raw.get("high") is None else raw["high"]
@@ -226,16 +235,16 @@ def _channel_differences(
     what: str, wanted: tuple[Channel, ...], given: tuple[Channel, ...], *, exact: bool
 ) -> list[str]:
     want, have = [c.name for c in wanted], [c.name for c in given]
-    if exact and want != have:
+    if exact and plain(want) != plain(have):
         verb = "order" if sorted(want) == sorted(have) else "names"
         return [f"{what} {verb}: wants [{', '.join(want)}], has [{', '.join(have)}]"]
-    missing = [name for name in want if name not in have]
+    missing = [name for name in want if not exact and name not in have]
     if missing:
         return [f"{what}: wants {', '.join(missing)}, has {', '.join(have) or 'none'}"]
     by_name = {c.name: c for c in given}
+    others = given if exact else [by_name[name] for name in want]
     told = []
-    for channel in wanted:
-        other = by_name[channel.name]
+    for channel, other in zip(wanted, others, strict=True):
         if channel.unit != other.unit:
             told.append(f"{what} {channel.name}: wants {channel.unit}, has {other.unit}")
         elif not np.allclose([channel.low, channel.high], [other.low, other.high], atol=1e-3):

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from vibrissa.core.contract import CameraSpec, Channel, Contract, in_unit, joint_unit
 from vibrissa.core.episode import HEALTHS, SOURCES
 from vibrissa.core.errors import ContractError
+from vibrissa.core.robots import plain, robot_named
 from vibrissa.core.units import JOINTS, Unit, from_rad, to_rad, unit_bounds
 from vibrissa.data import depth
 
@@ -121,11 +122,12 @@ def inferred_contract(info: Mapping[str, Any], unit: Unit | None = None) -> Cont
     `unit` is that of the joints where it is known (`joint_units.units_of` works it out).
     """
     features = info.get("features") or {}
-    robot = str(info.get("robot_type") or "unknown").removesuffix("_follower")
+    state, action = (_channels(features.get(key, {}), unit) for key in (STATE, ACTION))
+    vectors = ([channel.name for channel in channels] for channels in (state, action))
     return Contract(
-        robot=robot,
-        state=_channels(features.get(STATE, {}), unit),
-        action=_channels(features.get(ACTION, {}), unit),
+        robot=robot_named(info.get("robot_type"), *vectors),
+        state=state,
+        action=action,
         rate_hz=float(info.get("fps") or 0),
         privileged=_channels(features.get(PRIVILEGED, {}), None),
         cameras=camera_specs(features),
@@ -161,7 +163,7 @@ def _is_so101(contract: Contract) -> bool:
 
 
 def _joints(channels: tuple[Channel, ...]) -> tuple[str, ...]:
-    return tuple(channel.name.removesuffix(".pos") for channel in channels)
+    return plain([channel.name for channel in channels])
 
 
 def _in_rad(contract: Contract, values: NDArray[np.floating]) -> NDArray[np.float32]:
@@ -189,13 +191,12 @@ def _pictures(camera: CameraSpec) -> dict[str, Any]:
 
 def _channels(feature: Mapping[str, Any], unit: Unit | None) -> tuple[Channel, ...]:
     names = channel_names(feature)
-    plain = tuple(name.removesuffix(".pos") for name in names)
-    if unit is None or plain != JOINTS:
+    if unit is None or plain(names) != JOINTS:
         return tuple(Channel(name, unit or "unknown") for name in names)
     low, high = unit_bounds(unit)
     return tuple(
         Channel(name, joint_unit(joint, unit), float(lo), float(hi))
-        for name, joint, lo, hi in zip(names, plain, low, high, strict=True)
+        for name, joint, lo, hi in zip(names, JOINTS, low, high, strict=True)
     )
 
 

@@ -20,6 +20,7 @@ from torch import Tensor
 from vibrissa.core.contract import Contract, in_unit, require_match
 from vibrissa.core.episode import Observation
 from vibrissa.core.errors import CheckpointError, ContractError, PolicyFault, UsageError
+from vibrissa.core.robots import plain
 from vibrissa.core.units import JOINTS, Unit, from_rad, to_rad
 from vibrissa.learn.act import Learner, used_contract
 from vibrissa.learn.checkpoint import own_contract, stored_contract
@@ -339,5 +340,5 @@ def _joint_unit(contract: Contract) -> Unit | None:
 
     Other arms keep the numbers that they have.
     """
-    names = tuple(channel.name.removesuffix(".pos") for channel in contract.state)
-    return None if names != JOINTS or contract.unit == "unknown" else contract.unit
+    names = [channel.name for channel in contract.state]
+    return None if plain(names) != JOINTS or contract.unit == "unknown" else contract.unit
