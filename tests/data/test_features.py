@@ -51,7 +51,9 @@ def test_the_feature_dict_is_golden() -> None:
         "camera.overhead.captured_s": {"dtype": "float64", "shape": (1,), "names": None},
         "camera.overhead.sequence": {"dtype": "int64", "shape": (1,), "names": None},
         "camera.overhead.health": {"dtype": "int64", "shape": (1,), "names": None},
+        "state_health": {"dtype": "int64", "shape": (1,), "names": None},
     }
+    assert "state_health" not in features_of(OF, sim_state=("qpos",))
 
 
 def test_no_extra_column_looks_like_a_policy_input() -> None:

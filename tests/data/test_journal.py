@@ -118,7 +118,7 @@ def test_a_film_with_a_hole_is_believed_up_to_there(whole: Path) -> None:
 
 def test_a_journal_of_another_format_is_refused(whole: Path) -> None:
     (whole / LOG).write_bytes(record(1, b'{"journal": 99}'))
-    with pytest.raises(DatasetError, match="format 99; this Vibrissa reads 1"):
+    with pytest.raises(DatasetError, match="format 99; this Vibrissa reads 2"):
         read_take(whole)
 
 

@@ -21,6 +21,10 @@ Reason = Literal["success", "failure", "timeout", "aborted", "fault"]
 # what stands in its place is the last one, or black.
 Health = Literal["ok", "black", "frozen", "overexposed", "late", "missing"]
 HEALTHS: tuple[Health, ...] = ("ok", "black", "frozen", "overexposed", "late", "missing")
+# Of the joints of one tick. leap: some joint reads further from the last tick than it can have
+# moved; behind: some joint has not followed its target for a second.
+StateHealth = Literal["ok", "leap", "behind"]
+STATE_HEALTHS: tuple[StateHealth, ...] = ("ok", "leap", "behind")
 
 
 class LazyImages(Mapping[str, Picture]):
@@ -59,7 +63,8 @@ class LazyImages(Mapping[str, Picture]):
 class Observation:
     """What is seen at one tick.
 
-    state: (S,) float32, rad for an SO-101. privileged: (P,) float32, empty unless the contract
+    state: (S,) float32, rad for an SO-101. state_health: whether those numbers are to be believed;
+    a simulated arm's always are. privileged: (P,) float32, empty unless the contract
     declares it. images: name → `Picture`, made on demand. captured_s: name → capture
     time on the arm's clock, the one of `time_s`. sequence: name → the camera's own count of its
     frames; two equal ones are one frame seen twice. health: name → what is wrong with the
@@ -80,6 +85,7 @@ class Observation:
     history: tuple[Observation, ...] = ()
     truth: Mapping[str, Any] = field(default_factory=dict)
     sim_state: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
+    state_health: StateHealth = "ok"
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vibrissa.core.contract import CameraSpec, Channel, Contract, in_unit, joint_unit
-from vibrissa.core.episode import HEALTHS, SOURCES
+from vibrissa.core.episode import HEALTHS, SOURCES, STATE_HEALTHS
 from vibrissa.core.errors import ContractError
 from vibrissa.core.robots import plain, robot_named
 from vibrissa.core.units import JOINTS, Unit, from_rad, to_rad, unit_bounds
@@ -30,7 +30,8 @@ IMAGES = "observation.images."
 ASKED, SOURCE, WALL_TIME = "asked", "source", "wall_time_s"
 TIME = "time_s"  # when it really was, by the arm's clock; LeRobot's timestamp is index / rate
 SIM_STATE = "sim_state"  # where everything was, for pictures that are made later
-EXTRA_COLUMNS = (ASKED, SOURCE, WALL_TIME, TIME)
+STATE_HEALTH = "state_health"  # whether the joints of the row are to be believed, see STATE_HEALTHS
+EXTRA_COLUMNS = (ASKED, SOURCE, WALL_TIME, TIME, STATE_HEALTH)
 # Of each camera: when its picture was taken, which of its frames it is, what is wrong with it.
 CAMERA_COLUMNS = {"captured_s": "float64", "sequence": "int64", "health": "int64"}
 BOOKKEEPING = ("timestamp", "frame_index", "episode_index", "index", "task_index")
@@ -41,14 +42,18 @@ LINEAGE_FILE = "lineage.json"  # of a dataset made from another one
 RECORDING_FILE = "recording.json"  # its sessions: when, by whom, in what light, which calibration
 
 STORED_UNIT: Unit = "deg"
-_CODES = {"sources": list(SOURCES), "healths": list(HEALTHS)}
+_CODES = {
+    "sources": list(SOURCES),
+    "healths": list(HEALTHS),
+    "state_healths": list(STATE_HEALTHS),
+}
 
 
 def stored_contract(contract: Contract) -> Contract:
     """`contract` as its numbers are stored: the joints of an SO-101 in degrees.
 
     Other arms (one joint in a test) are stored in the units they have. The order of the codes of
-    source and health travels along in `extra`.
+    source, health and state health travels along in `extra`.
     """
     stored = in_unit(contract, STORED_UNIT) if _is_so101(contract) else contract
     return replace(stored, extra={**contract.extra, **_CODES})
@@ -84,7 +89,8 @@ def features_of(contract: Contract, sim_state: Sequence[str] = ()) -> dict[str, 
     """The LeRobot feature dict of a recording made under `contract` (without bookkeeping).
 
     `sim_state` names the numbers of a simulated arm's state, float64 so that what is drawn from
-    it later is the same picture.
+    it later is the same picture. Only an arm without one can misread its joints, and has a column
+    that says so.
     """
     features: dict[str, dict[str, Any]] = {
         STATE: _vector(contract.state),
@@ -105,7 +111,9 @@ def features_of(contract: Contract, sim_state: Sequence[str] = ()) -> dict[str, 
                 "shape": (1,),
                 "names": None,
             }
-    if sim_state:
+    if not sim_state:
+        features[STATE_HEALTH] = {"dtype": "int64", "shape": (1,), "names": None}
+    else:
         names = list(sim_state)
         features[SIM_STATE] = {"dtype": "float64", "shape": (len(names),), "names": names}
     return features

@@ -28,7 +28,7 @@ from vibrissa.data.features import CONTRACT_FILE, RECORDING_FILE, SCENE_FILE, st
 from vibrissa.data.journal import Take
 from vibrissa.data.layout import LOG
 from vibrissa.data.reels import to_mp4
-from vibrissa.data.rows import columns_of, timing_of, unwell_of
+from vibrissa.data.rows import columns_of, doubtful_of, timing_of, unwell_of
 from vibrissa.data.writer import Writer
 
 BEHIND = 16  # episodes that may wait to be stored
@@ -79,6 +79,9 @@ def store(
     unwell = unwell_of(contract, rows)
     if unwell:
         note["pictures"] = unwell
+    doubtful = doubtful_of(rows)
+    if doubtful:
+        note["joints"] = doubtful
     shots = {name: film.shots for name, film in films.items()}
     instruction = head["instruction"] or head["task"]
     return writer.add_episode(columns_of(contract, rows), instruction, shots, note)

@@ -31,7 +31,8 @@ from vibrissa.data.layout import LOG
 from vibrissa.data.rows import Rows, row_type
 
 FILM_SUFFIX = ".mkv"
-FORMAT = 1
+FORMAT = 2
+UNMARKED = 1  # the format before rows had the health of their joints
 HEAD, ROW, MARK, END = 1, 2, 3, 4
 _LEAD, _SUM, _MARK = struct.Struct("<BI"), struct.Struct("<I"), struct.Struct("<BQI")
 
@@ -232,7 +233,7 @@ def read_take(folder: Path) -> Taken:
             marks.setdefault(name, []).append((size, crc))
     if not head:
         raise DatasetError(f"{folder} holds no readable journal: its first record was cut off.")
-    if head.get("journal") != FORMAT:
+    if head.get("journal") not in (FORMAT, UNMARKED):
         raise DatasetError(
             f"{folder} is a journal of format {head.get('journal')}; this Vibrissa reads "
             f"{FORMAT}. Recover it with the version that recorded it."
@@ -240,7 +241,8 @@ def read_take(folder: Path) -> Taken:
     for name, noted in marks.items():
         films[name] = _whole_bytes(folder / f"{name}{FILM_SUFFIX}", noted)
     try:
-        kind_of_row = row_type(Contract.from_dict(head["contract"]), head["sim_state"])
+        contract, marked = Contract.from_dict(head["contract"]), head["journal"] != UNMARKED
+        kind_of_row = row_type(contract, head["sim_state"], marked=marked)
     except (ContractError, KeyError) as error:
         raise DatasetError(f"{folder} holds no readable journal: {error}.") from error
     return Taken(folder, head, np.frombuffer(b"".join(rows), kind_of_row), films, end)

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vibrissa.core.contract import Contract
-from vibrissa.core.episode import HEALTHS, SOURCES, Step
+from vibrissa.core.episode import HEALTHS, SOURCES, STATE_HEALTHS, Step
 from vibrissa.data.features import (
     ACTION,
     ASKED,
@@ -20,6 +20,7 @@ from vibrissa.data.features import (
     SIM_STATE,
     SOURCE,
     STATE,
+    STATE_HEALTH,
     TIME,
     WALL_TIME,
     camera_column,
@@ -31,15 +32,20 @@ MISSING = HEALTHS.index("missing")
 SLOW = 0.95  # of the stated rate; an episode below it is marked
 
 
-def row_type(contract: Contract, sim_state: Sequence[str]) -> np.dtype:
-    """One record: little-endian, no gaps. `frame` is its picture's number in each camera's film."""
+def row_type(contract: Contract, sim_state: Sequence[str], *, marked: bool = True) -> np.dtype:
+    """One record: little-endian, no gaps. `frame` is its picture's number in each camera's film.
+
+    marked: with the health of the joints, which older journals do not have.
+    """
     cameras, actions = len(contract.cameras), len(contract.action)
+    mark = [("state_health", "u1")] if marked else []
     return np.dtype(
         [
             ("tick", "<u4"),
             ("time_s", "<f8"),
             ("wall_time_s", "<f8"),
             ("source", "u1"),
+            *mark,
             ("state", "<f4", (len(contract.state),)),
             ("privileged", "<f4", (len(contract.privileged),)),
             ("sent", "<f4", (actions,)),
@@ -71,6 +77,7 @@ class Rows:
         row = self._blocks[block][place]
         row["tick"], row["time_s"], row["wall_time_s"] = seen.tick, seen.time_s, step.wall_time_s
         row["source"] = SOURCES.index(decision.source)
+        row["state_health"] = STATE_HEALTHS.index(seen.state_health)
         row["state"], row["sent"], row["asked"] = seen.state, step.sent, decision.action
         if row["privileged"].size:
             row["privileged"] = seen.privileged
@@ -110,6 +117,8 @@ def columns_of(contract: Contract, rows: NDArray[np.void]) -> dict[str, NDArray]
         columns[PRIVILEGED] = rows["privileged"].copy()
     if rows["sim_state"].shape[1]:
         columns[SIM_STATE] = rows["sim_state"].copy()
+    else:
+        columns[STATE_HEALTH] = _state_health(rows)
     for i, camera in enumerate(contract.cameras):
         columns[camera_column(camera.name, "captured_s")] = rows["captured_s"][:, i].copy()
         columns[camera_column(camera.name, "sequence")] = rows["sequence"][:, i].copy()
@@ -144,3 +153,16 @@ def unwell_of(contract: Contract, rows: NDArray[np.void]) -> Mapping[str, Mappin
         if odd:
             told[camera.name] = odd
     return told
+
+
+def doubtful_of(rows: NDArray[np.void]) -> Mapping[str, int]:
+    """What was wrong with the joints of how many rows; empty where all are to be believed."""
+    counts = np.bincount(_state_health(rows), minlength=len(STATE_HEALTHS))
+    return {STATE_HEALTHS[k]: int(n) for k, n in enumerate(counts) if k and n}
+
+
+def _state_health(rows: NDArray[np.void]) -> NDArray[np.int64]:
+    """The codes (T,); those of an older journal, which has none, are all "ok"."""
+    if "state_health" not in (rows.dtype.names or ()):
+        return np.zeros(len(rows), np.int64)
+    return rows["state_health"].astype(np.int64)

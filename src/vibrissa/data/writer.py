@@ -42,7 +42,7 @@ from vibrissa.core.contract import Contract
 from vibrissa.core.errors import DatasetError
 from vibrissa.data import depth, film, layout
 from vibrissa.data.disk import Disk, plain
-from vibrissa.data.features import EPISODES_FILE, IMAGES, OURS, features_of
+from vibrissa.data.features import EPISODES_FILE, IMAGES, OURS, STATE_HEALTH, features_of
 from vibrissa.data.standing import Place, Standing, standing_of
 
 STAGING = Path(layout.JOURNAL) / "staging"
@@ -65,16 +65,18 @@ class Writer:
         self.root, self.fps = root, whole_fps(contract)
         self._disk = disk or Disk()
         features = {**features_of(contract, sim_state), **DEFAULT_FEATURES}
-        self._schema = get_hf_features_from_features(features).arrow_schema
         self._cameras = {camera.name: camera for camera in contract.cameras}
         if (root / INFO_PATH).is_file():
             self._now = standing_of(root)
+            if STATE_HEALTH not in self._now.info.features:  # begun by an older version, and whole
+                features.pop(STATE_HEALTH, None)
             _require_columns(root, self._now.info, features)
         else:
             info = create_empty_dataset_info(
                 CODEBASE_VERSION, self.fps, features, bool(contract.cameras), contract.robot
             )
             self._now = Standing(info)
+        self._schema = get_hf_features_from_features(features).arrow_schema
 
     @property
     def episodes(self) -> int:
