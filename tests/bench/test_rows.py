@@ -81,6 +81,21 @@ def test_the_summary_of_a_known_set() -> None:
     assert told.text == "7/10 (40–89 %)"
 
 
+def test_the_mean_latency_is_of_the_episodes_that_asked_a_policy() -> None:
+    """A fault before the first inference took no time; one afterwards took what it took."""
+    rows = [
+        row(0, inferences=6, latency_s=(0.02, 0.03)),
+        row(1, "FAULT", inferences=0, latency_s=(0.0, 0.0)),
+        row(2, "FAULT", inferences=2, latency_s=(0.04, 0.05)),
+        row(3, "FAULT", inferences=0, latency_s=(0.0, 0.0)),
+    ]
+    told = summarise(rows)
+    assert told.faults == 3
+    assert told.mean_latency_s == pytest.approx(0.03)
+    assert told.mean_inferences == pytest.approx(4)
+    assert summarise(rows[1:2]).mean_latency_s is None
+
+
 def test_no_episode_has_no_rates() -> None:
     told = summarise([])
     assert (told.success, told.episodes, told.interval) == (0, 0, (0.0, 1.0))

@@ -39,6 +39,17 @@ def test_the_first_target_has_only_a_box() -> None:
     assert clipped.all()
 
 
+@given(vectors, st.lists(st.booleans(), min_size=3, max_size=3))
+def test_a_joint_without_a_speed_limit_frees_no_other(action, free) -> None:
+    """Each joint keeps to its own limit, whichever of the others has none."""
+    most = np.where(free, np.inf, 3.0).astype(np.float32)
+    rule = limits.Limits(LOW, HIGH, most_rad_s=most, tick_s=0.1)
+    previous = np.zeros(3, np.float32)
+    sent, _ = rule.apply(action, previous)
+    boxed = np.clip(action, LOW, HIGH)
+    np.testing.assert_allclose(sent, np.where(free, boxed, np.clip(boxed, -0.3, 0.3)), atol=1e-6)
+
+
 class _Time:
     def __init__(self) -> None:
         self.s = 100.0

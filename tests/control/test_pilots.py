@@ -122,6 +122,20 @@ def test_reset_forgets_the_last_episode_s_chunk() -> None:
     assert float(player.decide(_at(0, 0.1)).action[0]) != 9
 
 
+def test_reset_forgets_what_was_seen_in_the_last_episode() -> None:
+    """A first question knows no tick but its own, however long the episode before was."""
+    player = ChunkPlayer(4, history=2, cameras=("eye",))
+    policy = Ramp(history=2)
+    for seed in (3, 4):
+        run_episode(OneJoint(), player, Reach(), policy=policy, seed=seed)
+    firsts = [question for (question,) in policy.seen if question.tick == 0]
+    assert len(firsts) == 2
+    for first in firsts:
+        assert [(o.tick, float(o.state[0])) for o in first.history] == [
+            (0, float(first.state[0]))
+        ] * 2
+
+
 def test_inference_behind_the_arm_s_back() -> None:
     class Slow(Ramp):
         def act(self, observations):

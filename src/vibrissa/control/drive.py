@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from vibrissa.control.clock import Clock
 from vibrissa.control.meter import Laps
 from vibrissa.control.rollout import Answer, Rollout, rollout
-from vibrissa.control.slots import Finished, Slots, fault_of, in_turns, look, side_by_side
+from vibrissa.control.slots import Finished, Slots, fault_of, forget, in_turns, look, side_by_side
 from vibrissa.core.episode import Episode, Observation
 from vibrissa.core.errors import PolicyFault, VibrissaError
 from vibrissa.core.protocols import Arm, Observer, Pilot, Policy, Task
@@ -62,7 +62,8 @@ def run_many(
     from one answer to the next. `beside`: inference runs in a thread, and the episodes that do
     not wait for it go on meanwhile; with twice as many slots as rows nobody is idle. A
     VibrissaError ends its own episode and is handed out as its result; anything else is a bug
-    and goes up, after every other episode has been closed.
+    and goes up, after every other episode has been closed: each arm holds, whatever another one
+    raises.
     """
     beside = beside and policy is not None
     running = Slots(seeds, start, policy, slots, looks=beside)
@@ -71,8 +72,9 @@ def run_many(
             yield from side_by_side(running, policy, rows or slots)
         else:
             yield from in_turns(running, policy, rows or slots)
-    finally:
-        running.close()
+    except BaseException as error:
+        running.close(error)
+        raise
 
 
 def run_behind(episode: Rollout, policy: Policy) -> Episode:
@@ -81,30 +83,36 @@ def run_behind(episode: Rollout, policy: Policy) -> Episode:
     For arms that cannot wait. The pictures of a question are taken before it is handed over.
     The answer enters at the first tick after it is ready (see `ChunkPlayer`'s `lead`).
     """
-    asked_tick, asked_s, reply = 0, 0.0, None
-    policy.reset([0])
     inference = _Inference(policy)
     try:
-        while True:
-            question = episode.send(reply)
-            reply = None
-            if question is not None:
-                try:
-                    look(question, policy)
-                except VibrissaError as fault:  # a camera's, and the episode's to tell
-                    episode.throw(fault)
-                asked_tick, asked_s = question.tick, time.perf_counter()
-                inference.ask(question)
-            answer = inference.answer()
-            if isinstance(answer, (PolicyFault, MemoryError)):
-                episode.throw(answer)
-            elif answer is not None:
-                reply = Answer(answer, asked_tick, time.perf_counter() - asked_s)
-    except StopIteration as end:
-        return end.value
+        if fault := forget(policy, 0):
+            raise fault
+        return _served(episode, policy, inference)
+    except BaseException as error:
+        episode.throw(error)  # struck here and not in the loop: the arm holds first
+        raise
     finally:
-        episode.close()  # whatever struck here and not in the loop: the arm is told to hold first
         inference.close()
+
+
+def _served(episode: Rollout, policy: Policy, inference: _Inference) -> Episode:
+    """Play the episode to its end; a question is handed over, and its answer when it is ready."""
+    asked_tick, asked_s, reply = 0, 0.0, None
+    while True:
+        try:
+            question = episode.send(reply)
+        except StopIteration as end:
+            return end.value
+        reply = None
+        if question is not None:
+            look(question, policy)
+            asked_tick, asked_s = question.tick, time.perf_counter()
+            inference.ask(question)
+        answer = inference.answer()
+        if isinstance(answer, (PolicyFault, MemoryError)):
+            raise answer
+        if answer is not None:
+            reply = Answer(answer, asked_tick, time.perf_counter() - asked_s)
 
 
 class _Inference:
@@ -115,9 +123,10 @@ class _Inference:
         self._questions: SimpleQueue[Observation | None] = SimpleQueue()
         self._answer: Future[NDArray[np.float32]] | None = None
         self._thread = threading.Thread(target=self._run, name="inference", daemon=True)
-        self._thread.start()
 
     def ask(self, question: Observation) -> None:
+        if self._thread.ident is None:
+            self._thread.start()
         self._answer = Future()
         self._questions.put(question)
 
@@ -136,7 +145,8 @@ class _Inference:
     def close(self) -> None:
         """Let the last inference end, so that two never run at once; one that hangs is left."""
         self._questions.put(None)
-        self._thread.join(HANGS_S)
+        if self._thread.ident is not None:
+            self._thread.join(HANGS_S)
 
     def _run(self) -> None:
         while (question := self._questions.get()) is not None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Generator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,11 +33,27 @@ class Answer:
 Rollout = Generator[Observation | None, Answer | None, Episode]
 
 
-@dataclass
-class _Count:
-    """How far an episode has come, for whoever has to tell its end."""
+@dataclass(frozen=True)
+class _Cast:
+    """Who takes part in an episode."""
 
+    arm: Arm
+    pilot: Pilot
+    task: Task
+    observers: Sequence[Observer]
+    clock: Clock
+    laps: Laps
+    wall_time: Callable[[], float]
+
+
+@dataclass
+class _Course:
+    """How far an episode has come, for whoever has to report its end."""
+
+    began_s: float
+    start: Start | None = None
     ticks: int = 0
+    started: list[Observer] = field(default_factory=list)
 
 
 def rollout(
@@ -54,55 +70,89 @@ def rollout(
 ) -> Rollout:
     """One episode, to be driven by `drive.run_episode` or `drive.run_many`.
 
-    Whatever ends it (a verdict, the time limit, Ctrl-C, any exception), the arm is told to hold
-    and every observer that was started is told the end, even if another one raised. Exceptions
-    go on to the caller afterwards. No memory left is no fault of the episode's: it is aborted.
-    `laps` stops the time of every phase. An arm that is `led_on`, by somebody who goes on leading
-    it, is told to hold only where something went wrong.
+    Whatever ends it, from its making on (a verdict, the time limit, Ctrl-C, any exception, its
+    driver that closes it before it began), the arm holds first; then every observer that was
+    started gets the end, even if another one raised. Exceptions go on to the caller afterwards.
+    No memory left is no fault of the episode's: it is aborted. `laps` stops the time of every
+    phase. An arm that is `led_on`, by somebody who goes on leading it, holds only where something
+    went wrong.
     """
-    clock, laps = clock or FreeClock(), laps or NoLaps()
-    start = Start(arm.contract, task.name, task.instruction, seed, arm.scene)
-    began_s, count, started = time.perf_counter(), _Count(), []
+    cast = _Cast(arm, pilot, task, observers, clock or FreeClock(), laps or NoLaps(), wall_time)
+    promised = _promised(cast, seed, led_on)
+    next(promised)  # nothing is done yet, but whatever ends it from now on makes the arm hold
+    return promised
+
+
+def each(
+    leaving: Sequence[Callable[[], None]], error: BaseException | None
+) -> BaseException | None:
+    """Call every one of `leaving`, whatever it raises; what went wrong first, None if nothing did.
+
+    `error` went wrong before; later troubles become its notes.
+    """
+    for leave in leaving:
+        try:
+            leave()
+        except BaseException as trouble:
+            error = _first(error, trouble)
+    return error
+
+
+def _promised(cast: _Cast, seed: int, led_on: bool) -> Rollout:
+    """The whole episode and its end: hold, then everybody's `on_end`, then what went wrong."""
+    course = _Course(time.perf_counter())
     error: BaseException | None = None
-    reason: Reason
-    task.reset()
+    reason: Reason = "fault"
     try:
-        arm.reset(seed)
-        if isinstance(arm, Simulated):
-            start = replace(start, sampled=arm.sampled, sim_state=arm.sim_state)
-        pilot.reset(seed)
-        for observer in observers:
-            started.append(observer)
-            observer.on_start(start)
-        clock.start()
-        laps.start()
-        reason = yield from _ticks(arm, pilot, task, observers, clock, laps, wall_time, count)
+        yield None
+        reason = yield from _course(cast, seed, course)
     except (KeyboardInterrupt, GeneratorExit, MemoryError) as stop:
         reason, error = "aborted", stop
     except BaseException as fault:
-        reason, error = "fault", fault
-    outcome = _outcome(task, reason, count, error, laps)
-    episode = Episode(start, outcome, time.perf_counter() - began_s)
-    _leave(None if led_on and error is None else arm, started, episode, error)
+        error = fault
+    holds = error is not None or not led_on
+    if holds:
+        error = _hold(cast.arm, error)
+    if course.start is None or (error is not None and not course.started):
+        assert error is not None
+        raise error  # nobody was started, so nobody waits for an end
+    outcome, error = _outcome(cast, reason, course, error)
+    episode = Episode(course.start, outcome, time.perf_counter() - course.began_s)
+    error = each([lambda o=observer: o.on_end(episode) for observer in course.started], error)
+    if error is not None:
+        raise error if holds else _hold(cast.arm, error) or error
     return episode
 
 
-def _ticks(
-    arm: Arm,
-    pilot: Pilot,
-    task: Task,
-    observers: Sequence[Observer],
-    clock: Clock,
-    laps: Laps,
-    wall_time: Callable[[], float],
-    count: _Count,
+def _course(
+    cast: _Cast, seed: int, course: _Course
 ) -> Generator[Observation | None, Answer | None, Reason]:
+    """Reset everybody, start the observers, then tick after tick."""
+    arm, task = cast.arm, cast.task
+    course.began_s = time.perf_counter()
+    task.reset()
+    start = Start(arm.contract, task.name, task.instruction, seed, arm.scene)
+    arm.reset(seed)
+    if isinstance(arm, Simulated):
+        start = replace(start, sampled=arm.sampled, sim_state=arm.sim_state)
+    course.start = start
+    cast.pilot.reset(seed)
+    for observer in cast.observers:
+        course.started.append(observer)
+        observer.on_start(start)
+    cast.clock.start()
+    cast.laps.start()
+    return (yield from _ticks(cast, course))
+
+
+def _ticks(cast: _Cast, course: _Course) -> Generator[Observation | None, Answer | None, Reason]:
     """Observe, decide, send, tell, wait, observe, judge; until there is a verdict."""
+    arm, pilot, task, laps = cast.arm, cast.pilot, cast.task, cast.laps
     contract = arm.contract
     observation = arm.observe()
     verdict = task.judge(observation)
     laps.lap("observe")
-    while verdict is None and count.ticks < task.max_ticks:
+    while verdict is None and course.ticks < task.max_ticks:
         answer = yield pilot.asks(observation)
         laps.lap("infer")
         if answer is not None:
@@ -111,40 +161,45 @@ def _ticks(
         laps.lap("decide")
         sent = arm.send(contract.check_action(decision.action))
         laps.lap("send")
-        step = Step(observation, decision, sent, wall_time())
-        count.ticks += 1
-        for observer in observers:
+        step = Step(observation, decision, sent, cast.wall_time())
+        course.ticks += 1
+        for observer in cast.observers:
             observer.on_step(step)
         laps.lap("observers")
-        laps.waited(clock.wait())
+        laps.waited(cast.clock.wait())
         observation = arm.observe()
         verdict = task.judge(observation)
         laps.lap("observe")
     return verdict or "timeout"
 
 
+def _hold(arm: Arm, error: BaseException | None) -> BaseException | None:
+    """Hold; once more where an impatient Ctrl-C broke it off."""
+    trouble = each([arm.hold], None)
+    if isinstance(trouble, KeyboardInterrupt):
+        trouble = each([arm.hold], trouble)
+    return error if trouble is None else _first(error, trouble)
+
+
 def _outcome(
-    task: Task, reason: Reason, count: _Count, error: BaseException | None, laps: Laps
-) -> Outcome:
+    cast: _Cast, reason: Reason, course: _Course, error: BaseException | None
+) -> tuple[Outcome, BaseException | None]:
+    """How it ended, and what went wrong first: a task that cannot say is a fault too."""
+    try:
+        measures = {**cast.task.measures(), **cast.laps.measures()}
+        failure_class = cast.task.failure_class(reason)
+    except BaseException as trouble:
+        error, measures = _first(error, trouble), {}
+        reason = "aborted" if reason == "aborted" else "fault"
+        failure_class = reason.upper()
     detail = f"{type(error).__name__}: {error}" if error is not None else ""
-    measures = {**task.measures(), **laps.measures()}
-    return Outcome(reason, count.ticks, task.failure_class(reason), detail, measures)
+    return Outcome(reason, course.ticks, failure_class, detail, measures), error
 
 
-def _leave(
-    arm: Arm | None, observers: Sequence[Observer], episode: Episode, error: BaseException | None
-) -> None:
-    """Hold, tell everybody, then raise what went wrong first; later troubles become its notes."""
-    leaving: list[Callable[[], None]] = [arm.hold] if arm is not None else []
-    leaving += [lambda o=observer: o.on_end(episode) for observer in observers]
-    for leave in leaving:
-        try:
-            leave()
-        except BaseException as trouble:
-            if error is None:
-                error = trouble
-            else:
-                named = "" if isinstance(trouble, VibrissaError) else f"{type(trouble).__name__}: "
-                error.add_note(f"and while leaving: {named}{trouble}")
-    if error is not None:
-        raise error
+def _first(error: BaseException | None, trouble: BaseException) -> BaseException:
+    """`error` with a later trouble as its note; the trouble itself where nobody would read that."""
+    if error is None or isinstance(error, GeneratorExit):
+        return trouble
+    named = "" if isinstance(trouble, VibrissaError) else f"{type(trouble).__name__}: "
+    error.add_note(f"and while leaving: {named}{trouble}")
+    return error

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from vibrissa.control.rollout import Answer, Rollout
+from vibrissa.control.rollout import Answer, Rollout, each
 from vibrissa.core.episode import Episode, Observation
 from vibrissa.core.errors import PolicyFault, UsageError, VibrissaError
 from vibrissa.core.protocols import Policy
@@ -90,10 +90,15 @@ class Slots:
         """Who asked can go on, or learns that the policy broke on its question."""
         self._ready.extend((slot, replies[slot]) for slot in batch)
 
-    def close(self) -> None:
-        """End whatever is under way, as aborted."""
-        for _, episode in self._live.values():
-            episode.close()
+    def close(self, error: BaseException) -> None:
+        """End whatever is under way, as aborted, because of `error`, which the caller raises.
+
+        Every arm holds, whatever another one's end raises: that becomes a note of `error`, and is
+        raised where nobody would read it.
+        """
+        trouble = each([episode.close for _, episode in self._live.values()], error)
+        if trouble is not None and trouble is not error:
+            raise trouble
 
     def _begin(self) -> bool:
         """Give a free slot the next seed, if there is any."""
@@ -104,16 +109,14 @@ class Slots:
             self._free.clear()
             return False
         slot = self._free.popleft()
-        if self._policy is not None:
-            self._policy.reset([slot])
         self._live[slot] = (seed, self._start(slot, seed))
-        self._ready.append((slot, None))
+        self._ready.append((slot, forget(self._policy, slot)))
         return True
 
     def _look(self, episode: Rollout, question: Observation) -> None:
         try:
             look(question, self._policy)
-        except VibrissaError as fault:  # a camera's, and the episode's to tell
+        except BaseException as fault:  # the episode's to report, and its arm holds first
             episode.throw(fault)
 
 
@@ -134,23 +137,31 @@ def side_by_side(slots: Slots, policy: Policy, rows: int) -> Iterator[Finished]:
 
     Which episodes share a batch then depends on time; what a row gets does not depend on that.
     """
-    under_way: tuple[Batch, Future[Replies]] | None = None
     with ThreadPoolExecutor(1, thread_name_prefix="inference") as thread:
-        while True:
-            if under_way is not None and under_way[1].done():
-                slots.answer(under_way[0], under_way[1].result())
-                under_way = None
-            if under_way is None and (
-                slots.asked >= rows or (slots.asked and not slots.find_ready())
-            ):
-                batch = slots.take(rows)
-                under_way = batch, thread.submit(infer, policy, batch, rows)
-            if slots.find_ready():
-                yield from slots.go_on()
-            elif under_way is not None:
-                wait([under_way[1]])
-            elif not slots.asked:
-                return
+        try:
+            yield from _beside(slots, policy, rows, thread)
+        except BaseException as error:
+            slots.close(error)  # before the inference under way is waited for
+            raise
+
+
+def _beside(
+    slots: Slots, policy: Policy, rows: int, thread: ThreadPoolExecutor
+) -> Iterator[Finished]:
+    under_way: tuple[Batch, Future[Replies]] | None = None
+    while True:
+        if under_way is not None and under_way[1].done():
+            slots.answer(under_way[0], under_way[1].result())
+            under_way = None
+        if under_way is None and (slots.asked >= rows or (slots.asked and not slots.find_ready())):
+            batch = slots.take(rows)
+            under_way = batch, thread.submit(infer, policy, batch, rows)
+        if slots.find_ready():
+            yield from slots.go_on()
+        elif under_way is not None:
+            wait([under_way[1]])
+        elif not slots.asked:
+            return
 
 
 def infer(policy: Policy | None, batch: Batch, rows: int) -> Replies:
@@ -191,6 +202,18 @@ def _alone(policy: Policy, batch: Batch, rows: int, error: Exception) -> Replies
     for slot, question in batch.items():
         replies |= infer(policy, {slot: question}, rows)
     return replies if any(isinstance(r, PolicyFault) for r in replies.values()) else faults
+
+
+def forget(policy: Policy | None, slot: int) -> PolicyFault | None:
+    """The policy begins anew in this slot; why it cannot, which is its episode's to report."""
+    try:
+        if policy is not None:
+            policy.reset([slot])
+    except MemoryError:
+        raise  # the computer's trouble, and of every episode to come
+    except Exception as error:  # a policy is foreign code: its failure is a fault, not ours
+        return fault_of(error)
+    return None
 
 
 def fault_of(error: Exception) -> PolicyFault:
