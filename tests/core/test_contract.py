@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -17,6 +18,7 @@ from vibrissa.core.contract import (
     so101,
 )
 from vibrissa.core.errors import ContractError
+from vibrissa.core.units import JOINTS, unit_bounds
 
 FRONT = CameraSpec("overhead", 640, 480, 52.0)
 BLOCK = (Channel("block.x", "m"), Channel("block.y", "m"))
@@ -138,3 +140,56 @@ def test_actions_are_checked_by_shape_and_finiteness() -> None:
 def test_only_an_so101_can_change_its_unit() -> None:
     with pytest.raises(ContractError, match="not the joints"):
         in_unit(replace(ARM, state=BLOCK), "deg")
+
+
+@pytest.mark.parametrize("unit", ["rad", "deg", "m100_100", "ticks"])
+def test_the_contract_of_an_so101_by_hand(unit) -> None:
+    arm = so101(rate_hz=25, unit=unit)
+    low, high = unit_bounds(unit)
+    percent = unit in ("deg", "m100_100")
+    units = [unit] * 5 + ["percent" if percent else unit]
+    joints = tuple(
+        Channel(f"{joint}.pos", *rest)
+        for joint, *rest in zip(JOINTS, units, low, high, strict=True)
+    )
+    assert arm == Contract("so101", joints, joints, 25.0, unit=unit)
+    assert (arm.calibration, arm.instruction, arm.privileged, arm.cameras) == ("", "", (), ())
+    assert in_unit(ARM, unit) == replace(ARM, state=joints, action=joints, unit=unit)
+    assert so101(rate_hz=25).unit == "rad"
+
+
+def test_what_an_so101_is_given_is_in_its_contract() -> None:
+    arm = so101(rate_hz=30, cameras=(FRONT,), privileged=BLOCK, calibration="c1", instruction="go")
+    assert (arm.cameras, arm.privileged) == ((FRONT,), BLOCK)
+    assert (arm.calibration, arm.instruction) == ("c1", "go")
+
+
+def test_actions_keep_their_order_and_fit_to_a_thousandth() -> None:
+    swapped = replace(ARM, action=(ARM.action[1], ARM.action[0], *ARM.action[2:]))
+    assert [t.split(":")[0] for t in differences(swapped, ARM)] == ["action order"]
+    for away, fits in ((5e-4, True), (0.01, False)):
+        wide = replace(ARM.state[2], high=ARM.state[2].high + away)
+        other = replace(ARM, state=(*ARM.state[:2], wide, *ARM.state[3:]))
+        assert (differences(other, ARM) == []) is fits
+
+
+def test_every_camera_is_compared_after_one_that_is_missing() -> None:
+    wanted = replace(ARM, cameras=(CameraSpec("top", 64, 48), replace(FRONT, width=320)))
+    assert len(differences(wanted, ARM)) == 2
+    with pytest.raises(ContractError, match=r"There is: none\."):
+        replace(ARM, cameras=()).camera("top")
+    assert "there is: none" in differences(wanted, replace(ARM, cameras=()))[0]
+
+
+def test_a_contract_is_plain_json_and_only_depth_is_named() -> None:
+    deep = replace(ARM, cameras=(FRONT, replace(FRONT, name="deep", depth=True)))
+    raw = json.loads(json.dumps(deep.to_dict(), allow_nan=False))
+    assert ["depth" in camera for camera in raw["cameras"]] == [False, True]
+    assert raw["privileged"][0]["low"] is None
+    assert Contract.from_dict(raw) == deep
+
+
+def test_a_large_action_is_no_infinite_one() -> None:
+    """Its square overflows float32; each of its numbers does not."""
+    large = np.full(6, 1e30, np.float32)
+    np.testing.assert_array_equal(ARM.check_action(large), large)

@@ -153,3 +153,57 @@ def test_euler_angles_rebuild_their_rotation() -> None:
 def test_joint_angles_of_another_arm_are_refused() -> None:
     with pytest.raises(ContractError, match="wanted"):
         kinematics.forward(np.zeros(7))
+
+
+def test_a_transform_is_homogeneous() -> None:
+    turn = kinematics.matrix(np.array([[1.0, 2.0, 3.0, 4.0], [0.5, 0.0, 0.0, 0.0]]))
+    made = kinematics.transform(np.array([[1, 2, 3], [4, 5, 6]]), turn)
+    assert made.shape == (2, 4, 4)
+    np.testing.assert_array_equal(made[:, 3], [[0, 0, 0, 1]] * 2)
+    np.testing.assert_array_equal(made[:, :3, 3], [[1, 2, 3], [4, 5, 6]])
+    np.testing.assert_allclose(turn @ turn.transpose(0, 2, 1), [np.eye(3)] * 2, atol=1e-12)
+
+
+def test_a_target_is_met_within_a_millimetre() -> None:
+    q = np.zeros(5, np.float32)
+    assert kinematics.Solution(q, 0.0009, 3.0).met()
+    assert not kinematics.Solution(q, 0.0011, 0.0).met()
+    assert not kinematics.Solution(q, 0.0, 0.3).met(angle_rad=0.2)
+    targets = encodings.JointTargets(
+        np.zeros((4, 6)), np.array([0, 0.0009, 0.0011, 0.1]), np.array([0.0, 0.3, 0.0, 0.0])
+    )
+    assert targets.failure_rate() == 0.5
+    assert targets.failure_rate(angle_rad=0.2) == 0.75
+
+
+def test_targets_that_cannot_be_met_report_both_errors() -> None:
+    """A tip that shall point where this arm cannot: the angle's error is reported, in rad."""
+    action = encodings.ee_from_joints(np.zeros((1, 6)))
+    assert action.dtype == np.float32
+    turned = action.copy()
+    turned[:, 3:7] = [[0.0, 1.0, 0.0, 0.0]]
+    found = encodings.joints_from_ee(np.vstack([action, turned]), np.zeros(6))
+    assert {part.dtype for part in (found.q, found.position_error_m)} == {np.dtype(np.float32)}
+    assert found.angle_error_rad[0] < 1e-3 < 0.5 < found.angle_error_rad[1]
+    # Position comes first: at the stated weight of 5 cm a rad, the tip stays within millimetres.
+    alone = kinematics.inverse(
+        kinematics.transform(turned[0, :3], kinematics.matrix(turned[0, 3:7])), found.q[0]
+    )
+    assert found.position_error_m[1] == pytest.approx(alone.position_error_m, abs=1e-6)
+
+
+def test_a_search_starts_within_the_limits() -> None:
+    here = kinematics.forward(np.zeros(5))
+    for far in (-9.0, 9.0):
+        found = kinematics.inverse(here, np.full(6, far))
+        assert (found.q >= LOW_RAD[:5] - 1e-6).all()
+        assert (found.q <= HIGH_RAD[:5] + 1e-6).all()
+
+
+def test_the_18_numbers_are_float32_and_straight_up_is_an_angle() -> None:
+    numbers = encodings.proprioception(np.zeros(6), np.full(6, -0.1), 0.1)
+    assert numbers.dtype == np.float32
+    np.testing.assert_allclose(numbers[6:12], 1.0)
+    for side in (-1, 1):
+        upright = np.array([[0, 0, side], [0, 1, 0], [-side * (1 + 1e-9), 0, 0]])
+        assert encodings.euler(upright)[1] == pytest.approx(side * np.pi / 2)

@@ -43,3 +43,8 @@ def test_holm_on_a_worked_example() -> None:
 def test_holm_lies_between_each_alone_and_bonferroni(p_values: list[float]) -> None:
     for p, adjusted in zip(p_values, holm(p_values), strict=True):
         assert p <= adjusted <= min(1.0, len(p_values) * p) + 1e-12
+
+
+def test_letters_go_on_after_z() -> None:
+    every = set(combinations(range(28), 2))
+    assert letters(28, every)[25:] == ["z", "a1", "b1"]

@@ -36,3 +36,23 @@ def test_an_object_that_is_pushed_moves_without_being_lifted() -> None:
     goal = [0.40] * 10 + [0.39, 0.37, 0.35] + [0.34] * 7
     told = moments(track([0.01] * 20, [False] * 10 + [True] * 4 + [False] * 6, goal))
     assert told == {"moved_tick": 12.0, "touched_tick": 10.0}
+
+
+def test_a_thing_that_comes_back_has_arrived_where_it_is_at_the_end() -> None:
+    """Its height says nothing, its distance does; and the other way round."""
+    goal = [0.30] * 5 + [0.40] * 5 + [0.20] * 10
+    assert moments(track([0.01] * 20, [False] * 20, goal))["moved_tick"] == 9.0
+    height = [0.01] * 5 + [0.04] * 5 + [0.02] * 10
+    assert moments(track(height, [False] * 20, [0.3] * 20))["moved_tick"] == 9.0
+
+
+def test_moved_counts_from_where_it_is_at_the_very_end() -> None:
+    assert moments(track([0.01, 0.01, 0.02, 0.03], [False] * 4))["moved_tick"] == 2.0
+    goal = [0.1, 0.1, 0.2, 0.3]
+    assert moments(track([0.01] * 4, [False] * 4, goal))["moved_tick"] == 2.0
+
+
+def test_one_that_nobody_held_in_the_air_was_lost_where_it_last_flew() -> None:
+    height = [0.01] * 3 + [0.09] * 4 + [0.01] * 20
+    held = [True] * 2 + [False] * 25
+    assert moments(track(height, held))["lost_tick"] == 6.0

@@ -58,3 +58,11 @@ def test_held_low_on_the_way_is_no_fumble() -> None:
     """At 3.5 cm it does not lie on the table; at 2.9 cm it does."""
     assert _track([*UP, *[0.035] * 12, *UP[8:]], 0.4, held=False).fumbles == 0
     assert _track([*UP, *[0.029] * 12, *UP[8:]], 0.4, held=False).fumbles == 1
+
+
+@pytest.mark.parametrize(("end_m", "expected"), [(0.12, "MISSED_GOAL"), (0.2, "DROPPED")])
+def test_the_goal_is_missed_by_where_it_lies_at_the_end(end_m, expected) -> None:
+    heights = UP + DOWN
+    distance = np.full(len(heights), 0.4 if end_m < 0.2 else 0.05)
+    distance[-1] = end_m
+    assert classify("timeout", _track(heights, distance)).startswith(expected)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.stats import multinomial
 
 from vibrissa.core import power
 from vibrissa.core.anytime import bounds
@@ -115,3 +116,78 @@ def test_what_few_counts_could_have_seen_is_found_four_times_in_five(
 def test_an_impossible_effort_is_refused() -> None:
     with pytest.raises(ValueError, match=r"a difference of 0\.3"):
         power.anytime_effort(0.3, 0.2, 100)
+
+
+def _after_each(share: float, differing: float, most: int, level: float) -> tuple[float, float]:
+    """The anytime test's power and mean seeds, by adding up over every path, seed by seed."""
+    reach = bounds(most, level)
+    going, decided, mean = {(0, 0): 1.0}, 0.0, 0.0
+    for _ in range(most):
+        mean += sum(going.values())
+        after: dict[tuple[int, int], float] = {}
+        for (won, lost), chance in going.items():
+            for ends, step in (
+                ((won, lost), 1 - differing),
+                ((won + 1, lost), differing * share),
+                ((won, lost + 1), differing * (1 - share)),
+            ):
+                if max(ends) >= reach[sum(ends)] and step:
+                    decided += chance * step
+                else:
+                    after[ends] = after.get(ends, 0.0) + chance * step
+        going = after
+    return decided, mean
+
+
+@pytest.mark.parametrize("level", [0.8, 0.95])
+@pytest.mark.parametrize(("difference", "differing"), [(0.3, 0.5), (0.5, 0.5), (0.6, 1.0)])
+def test_effort_of_the_anytime_test_by_every_path(difference, differing, level) -> None:
+    share = (1 + difference / differing) / 2
+    wanted = _after_each(share, differing, 25, level)
+    found = power.anytime_effort(difference, differing, 25, level=level)
+    assert tuple(found) == pytest.approx(wanted)
+
+
+@pytest.mark.parametrize(("pairs", "differing", "level"), [(40, 0.3, 0.95), (25, 0.9, 0.8)])
+def test_what_the_anytime_test_could_have_seen_by_every_path(pairs, differing, level) -> None:
+    found = power.seen_by_anytime(pairs, differing, level=level)
+    assert found is not None
+
+    def chance(difference: float) -> float:
+        share = (1 + difference / max(differing, difference)) / 2
+        return _after_each(share, max(differing, difference), pairs, level)[0]
+
+    assert chance(found) >= power.POWER > chance(found - 2e-4)
+
+
+@pytest.mark.parametrize(("pairs", "differing", "level"), [(40, 0.3, 0.95), (25, 0.9, 0.8)])
+def test_what_mcnemar_could_have_seen_by_every_table(pairs, differing, level) -> None:
+    found = power.seen_by_mcnemar(pairs, differing, level=level)
+    assert found is not None
+
+    def chance(difference: float) -> float:
+        all_ = max(differing, difference)
+        ends = ((all_ + difference) / 2, (all_ - difference) / 2, 1 - all_)
+        return sum(
+            multinomial.pmf((a, b, pairs - a - b), pairs, ends)
+            for a in range(pairs + 1)
+            for b in range(pairs + 1 - a)
+            if mcnemar(a, b) <= 1 - level
+        )
+
+    assert chance(found) >= power.POWER > chance(found - 2e-4)
+
+
+def test_rates_at_the_ends_are_possible_and_levels_count() -> None:
+    assert power.pair_ends(0.0, 1.0, 0.0) == (0, 0, 1, 0)
+    assert power.pair_ends(1.0, 1.0, 0.0) == (1, 0, 0, 0)
+    with pytest.raises(ValueError, match="no number of episodes"):
+        power.pairs_needed(0.5, 0.5, 0.2)
+    for differing in (0.0, 1.5):
+        with pytest.raises(ValueError, match="of the seeds differing"):
+            power.anytime_effort(0.0, differing, 50)
+    assert power.seen_apart(0, 5, 0.5) is power.seen_apart(5, 0, 0.5) is None
+    assert power.seen_apart(1, 1, 0.5) is None
+    found = [power.seen_apart(12, 12, 0.5, level=level) for level in (0.8, 0.95, 0.99)]
+    assert found == sorted(found)
+    assert len(set(found)) == 3

@@ -297,3 +297,38 @@ def test_nonsense_is_refused(k: int, n: int, level: float) -> None:
     for interval in (stats.wilson, stats.clopper_pearson):
         with pytest.raises(ValueError, match="must lie between"):
             interval(k, n, level)
+
+
+@pytest.mark.parametrize("level", [0.5, 0.9, 0.99])
+def test_every_interval_keeps_to_the_level_that_it_is_given(level: float) -> None:
+    """Newcombe's square-and-add of the two Wilson intervals, by hand, at other levels."""
+    (l1, u1), (l2, u2) = stats.wilson(30, 50, level), stats.wilson(20, 40, level)
+    down, up = np.hypot(0.6 - l1, u2 - 0.5), np.hypot(u1 - 0.6, 0.5 - l2)
+    assert stats.newcombe(30, 50, 20, 40, level) == pytest.approx((0.1 - down, 0.1 + up))
+    apart = stats.Pairs(24, 36, 16, 24)  # no correlation: as two counts apart
+    by_counts = stats.newcombe(60, 100, 40, 100, level)
+    assert stats.newcombe_paired(apart, level) == pytest.approx(by_counts)
+    low, high = stats.wilson(41, 50, level)
+    assert stats.rate_text(41, 50, level) == f"41/50 ({100 * low:.0f}–{100 * high:.0f} %)"
+
+
+def test_two_counts_of_which_one_is_empty_say_nothing() -> None:
+    assert stats.newcombe(0, 0, 3, 5) == stats.newcombe(3, 5, 0, 0) == (-1.0, 1.0)
+
+
+@pytest.mark.parametrize("ends", [(20, 10, 5, 15), (9, 4, 4, 3), (8, 5, 5, 4), (2, 20, 9, 4)])
+def test_newcombe_s_phi_by_his_three_cases(ends: tuple[int, int, int, int]) -> None:
+    """ad − bc above n/2 loses n/2, from 0 to n/2 it is 0, below 0 it stays (1998, method 10)."""
+    a, b, c, d = ends
+    n, covaried = sum(ends), a * d - b * c
+    if covaried > n / 2:
+        covaried -= n / 2
+    elif covaried >= 0:
+        covaried = 0
+    phi = covaried / np.sqrt(float((a + b) * (c + d) * (a + c) * (b + d)))
+    (l1, u1), (l2, u2) = stats.wilson(a + b, n), stats.wilson(a + c, n)
+    p1, p2 = (a + b) / n, (a + c) / n
+    one, two = (p1 - l1, u2 - p2), (u1 - p1, p2 - l2)
+    down, up = (np.sqrt(x * x - 2 * phi * x * y + y * y) for x, y in (one, two))
+    wanted = p1 - p2 - down, p1 - p2 + up
+    assert stats.newcombe_paired(stats.Pairs(*ends)) == pytest.approx(wanted)

@@ -38,3 +38,12 @@ def test_bad_input_is_named() -> None:
         units.to_rad(np.zeros(6), "gradians")  # type: ignore[arg-type]
     with pytest.raises(ContractError, match="last axis"):
         units.to_rad(np.zeros(12), "deg")
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_what_comes_out_is_float32_and_rad_is_left_as_it_is(dtype) -> None:
+    q = np.linspace(-1, 1, 6, dtype=dtype)
+    for unit in units.UNITS:
+        assert units.from_rad(q, unit).dtype == units.to_rad(q, unit).dtype == np.float32
+    np.testing.assert_array_equal(units.from_rad(q, "rad"), q.astype(np.float32))
+    np.testing.assert_array_equal(units.to_rad(q, "rad"), q.astype(np.float32))
