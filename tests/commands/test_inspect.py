@@ -65,7 +65,7 @@ def test_json_is_for_programs(tmp_path: Path, capsys) -> None:
     capsys.readouterr()
     assert cli.main(["data", "inspect", str(out), "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
-    assert (told["episodes"], told["frames"], told["oddities"]) == (2, 41, [])
+    assert (told["episodes"], told["frames"], told["findings"]) == (2, 41, [])
     assert cli.main(["data", "inspect", str(out)]) == 0
     assert "a [red]set" in capsys.readouterr().out
 
@@ -88,4 +88,4 @@ def test_a_console_of_ascii_gets_its_screen(tmp_path: Path) -> None:
         check=False,
     )
     assert result.returncode == 0, result.stderr
-    assert "nothing missing, nothing odd" in result.stdout
+    assert "nothing missing, nothing unusual" in result.stdout

@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from data.recordings import contract, record
+from data.recordings import contract, edit, record
 
 from vibrissa.cli import main
 
@@ -64,6 +64,8 @@ def test_a_run_without_a_checkpoint_starts_afresh_and_says_so(
         (["debug", "D", "--out", "."], "exists already"),
         (["debug", "D", "--out", "O", "--device", "cuda:77"], "no device 'cuda:77'"),
         (["debug", "D", "--out", "O", "--steps", "0"], "steps 0"),
+        (["debug", "D", "--out", "O", "--accept", "stats"], "stats is no finding of a dataset"),
+        (["debug", "D", "--out", "O", "--accept", "statistics"], "statistics cannot be accepted"),
         (["--resume", "missing"], "no run folder"),
         (["--resume", "missing", "--lr", "1"], "takes no lr"),
     ],
@@ -82,3 +84,56 @@ def test_what_is_wrong_is_one_line(
     assert told in err
     assert err.count("\n") == 1
     assert not (tmp_path / "O").exists()
+
+
+TWO = ["--steps", "2", "--device", "cpu", "--threads", "1"]
+
+
+def edit_stats(root: Path, key: str, kind: str, factor: float) -> None:
+    path = root / "meta" / "stats.json"
+    stats = json.loads(path.read_text())
+    stats[key][kind] = [factor * value for value in stats[key][kind]]
+    path.write_text(json.dumps(stats))
+
+
+def test_what_is_not_as_it_was_recorded_is_refused_before_anything_is_made(
+    dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    copy = Path(shutil.copytree(dataset, tmp_path / "copy"))
+    edit_stats(copy, "action", "std", 0.02)
+    out = tmp_path / "run"
+    assert main(["train", "debug", str(copy), "--out", str(out), *TWO]) == 1
+    _, err = lines(capsys)
+    assert err.count("\n") == 1
+    assert "contradicts the rows" in err
+    assert "recompute_stats" in err
+    assert not out.exists()
+
+
+def test_what_may_be_meant_is_trained_on_when_it_is_accepted(
+    dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    copy = Path(shutil.copytree(dataset, tmp_path / "copy"))
+    edit_stats(copy, "action", "count", 0.5)
+    out = str(tmp_path / "run")
+    assert main(["train", "debug", str(copy), "--out", out, *TWO]) == 1
+    assert "give --accept stale-statistics" in lines(capsys)[1]
+    assert main(["train", "debug", str(copy), "--out", out, "--accept", "rate", *TWO]) == 1
+    words = ["--accept", "rate", "--accept", "stale-statistics"]
+    assert main(["train", "debug", str(copy), "--out", out, *words, *TWO]) == 0
+    kept = json.loads((tmp_path / "run" / "run.json").read_text())["dataset"]
+    assert kept["accepted"] == ["rate", "stale-statistics"]
+    assert main(["train", "--resume", out, "--steps", "3"]) == 0  # what was accepted stays so
+
+
+def test_a_warning_is_printed_once_and_trained_on(
+    dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    copy = Path(shutil.copytree(dataset, tmp_path / "copy"))
+    edit(copy, "timestamp", lambda times: times * 30 / 18.5)
+    assert main(["train", "debug", str(copy), "--out", str(tmp_path / "run"), *TWO]) == 0
+    out, _ = lines(capsys)
+    assert out.count("warning: rows came at 18.5 a second") == 1
+    words = ["--accept", "rate", *TWO]
+    assert main(["train", "debug", str(copy), "--out", str(tmp_path / "again"), *words]) == 0
+    assert "warning:" not in lines(capsys)[0]

@@ -152,13 +152,13 @@ def test_inspect_tells_depth_from_colours_and_a_name_that_promises_it(recorded: 
     seen = describe(recorded)
     assert {c.name: c.depth for c in seen.cameras} == {c.name: c.depth for c in CAMERAS}
     assert {c.name: c.stored for c in seen.cameras}["overhead_depth"] == "hevc"
-    assert not any("named as depth" in line for line in seen.oddities)
+    assert not any("named as depth" in line for line in seen.lines)
 
 
 def test_colours_under_a_name_of_depth_are_odd(tmp_path: Path) -> None:
     contract = recordings.contract((CameraSpec("front_depth", 32, 32),))
     seen = describe(recordings.record(tmp_path / "set", contract, 1))
-    assert any("front_depth is named as depth and stored as colours" in o for o in seen.oddities)
+    assert any("front_depth is named as depth and stored as colours" in o for o in seen.lines)
 
 
 def test_training_never_sees_depth_as_colours(recorded: Path, tmp_path: Path) -> None:

@@ -33,12 +33,12 @@ def copy(recorded: Path, tmp_path: Path) -> Path:
 
 
 def odd(root: Path) -> str:
-    return "\n".join(describe(root).oddities)
+    return "\n".join(describe(root).lines)
 
 
 def test_a_good_recording_has_nothing_odd(recorded: Path) -> None:
     told = describe(recorded)
-    assert (told.problems, told.oddities) == ((), ())
+    assert (told.problems, told.lines) == ((), ())
     assert (told.episodes, told.frames, told.fps) == (4, 486, 30.0)
     assert told.outcomes == {"success": 4}
     assert (told.cameras[0].name, told.cameras[0].stored) == ("eye", "h264")
@@ -60,10 +60,14 @@ def test_a_good_recording_has_nothing_odd(recorded: Path) -> None:
             lambda v: _put(v, (50, 1), 4000.0),
             "1 rows are far from all others, in shoulder_l",
         ),
-        (ACTION, lambda v: v * 3, "beyond the model's joint limits"),
+        (ACTION, lambda v: v * 3, "beyond the SO-101's joint limits"),
         (ACTION, lambda v: _put(v, (slice(None), 5), 3 + 0.01 * v[:, 5]), "the gripper uses only"),
         ("timestamp", lambda v: v + 0.5 * (np.arange(len(v)) > 60), "jump in 1 episodes"),
-        (STATE, lambda v: v + 500, "describes other rows: the mean of observation.state"),
+        (
+            STATE,
+            lambda v: v + 500,
+            "contradicts the rows, and training normalises with it: its mean of",
+        ),
     ],
 )
 def test_odd_rows_are_told(copy: Path, column, change, told) -> None:
@@ -122,12 +126,12 @@ def test_real_datasets_are_described(realdata: Path, folder: str) -> None:
     told: Description = describe(realdata / folder)
     episodes, frames, line = REAL[folder]
     assert (told.episodes, told.frames) == (episodes, frames)
-    assert line in "\n".join(told.oddities)
+    assert line in "\n".join(told.lines)
 
 
 def test_the_measured_actions_of_the_two_armed_set_are_told(realdata: Path) -> None:
     told = describe(realdata / "so101_bimanual_5ep_v30_video")
-    assert any("it was measured, not commanded" in line for line in told.oddities)
+    assert any("it was measured, not commanded" in line for line in told.lines)
     assert [c.stored for c in told.cameras] == ["mpeg4", "mpeg4"]
 
 

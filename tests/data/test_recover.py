@@ -84,7 +84,7 @@ def assert_in_step(dataset: Dataset, seeds: list[int]) -> None:
 def test_an_open_episode_is_brought_back_up_to_its_last_whole_tick(tmp_path: Path) -> None:
     out = killed(tmp_path)
     assert len(open_dataset(out).episodes) == 2  # readable as it stands
-    assert "1 episode lies in the journal" in " ".join(describe(out).oddities)
+    assert "1 episode lies in the journal" in " ".join(describe(out).lines)
     told = recover(out)
     (left,) = told.takes
     assert (left.fate, left.episode) == ("open", 2)

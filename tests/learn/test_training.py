@@ -9,6 +9,7 @@ import signal
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from learn.tiny import quiet
@@ -202,13 +203,20 @@ def test_a_device_that_is_not_there_is_refused(dataset: Path, tmp_path: Path) ->
 
 
 def test_a_joint_that_never_moves_is_told_and_harmless(tmp_path: Path) -> None:
-    from data.recordings import contract, record
+    from data.recordings import contract, edit, record
+    from lerobot.datasets.dataset_tools import recompute_stats
+    from lerobot.datasets.lerobot_dataset import LeRobotDataset
+
+    def still(values: np.ndarray) -> np.ndarray:
+        values[:, 2] = 20.0
+        return values
 
     told: list[str] = []
     root = record(tmp_path / "d", contract(), 1)
-    stats = json.loads((root / "meta/stats.json").read_text())
-    stats["observation.state"]["std"][2] = 0.0
-    (root / "meta/stats.json").write_text(json.dumps(stats))
+    for vector in ("observation.state", "action"):
+        edit(root, vector, still)
+    recompute_stats(LeRobotDataset("local/x", root=root))
+    assert json.loads((root / "meta/stats.json").read_text())["action"]["std"][2] < 1e-4
     train(recipe(steps=2), root, tmp_path / "run", say=told.append)
-    assert any("elbow_flex.pos never moves" in line for line in told)
+    assert any("1 of 6 channels never change: elbow_flex.pos" in line for line in told)
     assert RunFolder(tmp_path / "run").metrics()[-1]["loss"] < 10

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
-from tyro.conf import Positional, arg
+from tyro.conf import Positional, UseAppendAction, arg
 
 from vibrissa.core.errors import UsageError
 from vibrissa.learn.recipes import RECIPES, Recipe, recipe_named
@@ -59,6 +59,9 @@ class Config:
     backbone: str = ""
     """What a camera policy's backbone knows at first: taught (by the privileged pose of a
     simulated recording), imagenet (fetched once) or fresh; the recipe's own by default."""
+    accept: UseAppendAction[tuple[str, ...]] = ()
+    """Train in spite of a finding of `vibrissa data inspect` that may be meant, such as
+    stale-statistics or not-following; give it again for another one."""
     cache: Path = field(default=CACHE)
     """Where decoded pictures are kept."""
     json: bool = False
@@ -90,6 +93,7 @@ def train_policy(
     device: str = "cpu",
     threads: int | None = None,
     resume: bool = False,
+    accept: Sequence[str] = (),
     cache: Path = CACHE,
     say: Callable[[str], None] = print,
     report: Callable[[Progress], None] = lambda _: None,
@@ -97,12 +101,15 @@ def train_policy(
 ) -> Path:
     """Train `recipe` on the dataset into the run folder `out`; returns the last checkpoint.
 
-    `resume` goes on with the run that is at `out`. Raises UsageError, DatasetError,
-    CheckpointError or PolicyFault; Ctrl-C leaves a checkpoint and goes up.
+    `resume` goes on with the run that is at `out`. `accept` names findings of the dataset's
+    checks in spite of which it is trained. Raises UsageError, DatasetError, CheckpointError or
+    PolicyFault; Ctrl-C leaves a checkpoint and goes up.
     """
     from vibrissa.data.cache import Pictures
+    from vibrissa.data.checks import CHECKS, findings_of
     from vibrissa.data.dataset import open_dataset
     from vibrissa.data.depth import colours
+    from vibrissa.data.findings import require_acceptable, require_trainable
     from vibrissa.data.loader import Loader, Sampling
     from vibrissa.learn import preflight
     from vibrissa.learn import run as runs
@@ -110,13 +117,15 @@ def train_policy(
     from vibrissa.learn.backbone import told
     from vibrissa.learn.train import Job, train
 
+    require_acceptable(CHECKS, accept)
     device = preflight.device_named(device)
     opened = open_dataset(dataset)
     features, depth = colours(opened.features)
     if depth:
         say(f"Recipe {recipe.name} sees no depth; left out: {', '.join(depth)}.")
-    for warning in preflight.check_dataset(recipe, features, opened.stats, opened.frames):
-        say(f"Careful: {warning}")
+    preflight.check_dataset(recipe, features, opened.frames)
+    for warning in require_trainable(dataset, findings_of(opened), accept):
+        say(f"warning: {warning}")
     inputs = inputs_of(recipe, features)
     contract = used_contract(opened.contract, inputs)
     lesson = _lesson(recipe, opened) if contract.cameras else None
@@ -125,7 +134,7 @@ def train_policy(
         preflight.check_resume(folder.manifest(), opened.digest)
     job = Job(recipe, dataset.resolve(), seed, device, threads)
     if not resume:
-        folder.write_manifest(_manifest(job, opened, contract.to_dict(), argv))
+        folder.write_manifest(_manifest(job, opened, contract.to_dict(), accept, argv))
     say(f"Training {recipe.name} on {opened.frames} frames, device {device}.")
     sampling = Sampling(recipe.act.chunk_size, recipe.batch_size, seed)
     pictures = Pictures(cache.expanduser(), recipe.picture, _said(say))
@@ -156,7 +165,9 @@ def _lesson(recipe: Recipe, dataset: Dataset) -> Lesson | None:
     return Lesson(labels, np.arange(dataset.frames) >= first)
 
 
-def _manifest(job: Any, dataset: Any, contract: dict, argv: Sequence[str] | None) -> dict[str, Any]:
+def _manifest(
+    job: Any, dataset: Any, contract: dict, accept: Sequence[str], argv: Sequence[str] | None
+) -> dict[str, Any]:
     from vibrissa.learn.run import provenance
 
     return {
@@ -168,6 +179,7 @@ def _manifest(job: Any, dataset: Any, contract: dict, argv: Sequence[str] | None
             "digest": dataset.digest,
             "episodes": len(dataset.episodes),
             "frames": dataset.frames,
+            "accepted": list(accept),
         },
         "seed": job.seed,
         "device": job.device,
@@ -197,6 +209,7 @@ def _fresh(cfg: Config, say: Callable[[str], None], report: Callable[[Progress],
         seed=cfg.seed,
         device=cfg.device,
         threads=cfg.threads,
+        accept=cfg.accept,
         cache=cfg.cache,
         say=say,
         report=report,
@@ -229,6 +242,7 @@ def _resumed(cfg: Config, say: Callable[[str], None], report: Callable[[Progress
         device=cfg.device,
         threads=cfg.threads,
         resume=True,
+        accept=(*manifest["dataset"].get("accepted", ()), *cfg.accept),
         cache=cfg.cache,
         say=say,
         report=report,

@@ -1,51 +1,71 @@
-"""What looks odd in a dataset, one sentence each: things that cost a training run when unseen.
+"""What is wrong or unusual in a dataset, one sentence each: what costs a training run when unseen.
 
-A check takes a `Dataset` and returns sentences; `CHECKS` is the list of all of them.
+A check takes a `Dataset` and returns sentences. `CHECKS` is the list of all of them, with the
+name and the gravity of each; `vibrissa data inspect` shows what they find, `vibrissa train` acts
+on it.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vibrissa.core.units import GRIPPER, JOINTS, unit_bounds
 from vibrissa.data import layout
 from vibrissa.data.dataset import Dataset
 from vibrissa.data.depth import is_depth
-from vibrissa.data.features import ACTION, BOOKKEEPING, SIM_STATE, STATE, channel_names
-from vibrissa.data.joint_units import arms_of, units_of
+from vibrissa.data.features import ACTION, SIM_STATE, STATE, channel_names
+from vibrissa.data.findings import Check, Finding, run_checks
+from vibrissa.data.motion_checks import (
+    joint_limits,
+    leaps,
+    marked_rows,
+    not_following,
+    nothing_moves,
+    still_episodes,
+)
+from vibrissa.data.stats_checks import (
+    FED,
+    contradicting_statistics,
+    stale_statistics,
+    unused_statistics,
+)
+from vibrissa.data.time_checks import rate, timestamps
 
 # Mean level of a black picture; mean change between pictures of one. Of depth: in millimetres.
 BLACK, FROZEN = 6.0, 0.5
 EPISODES_LOOKED_AT, PICTURES_LOOKED_AT = 24, 3
 FAINT = 0.01  # standard deviation of pictures in 0..1 below which nothing can be seen
+UNSCALED = 1e-4  # standard deviation below which training does not divide by it: learn/act.py
 FAR = 12.0  # from the median, in half spans of the middle 98 %
-BEYOND = {"rad": 0.1, "deg": 6.0, "m100_100": 1.0, "ticks": 70.0}  # over a joint limit, tolerated
 
 
-def not_numbers(dataset: Dataset) -> list[str]:
-    told = []
-    for name, values in _floats(dataset):
-        bad = ~np.isfinite(values)
-        if bad.any():
-            where = np.flatnonzero(bad.reshape(len(values), -1).any(axis=1))
-            told.append(f"{name} holds NaN or infinity in {len(where)} rows, first row {where[0]}.")
-    return told
+def not_finite(dataset: Dataset) -> list[str]:
+    """NaN or infinity in what a policy is fed."""
+    return _not_finite(dataset, [name for name in dataset.numbers if name in FED])
+
+
+def not_finite_beside(dataset: Dataset) -> list[str]:
+    """NaN or infinity in columns that training does not use."""
+    return _not_finite(dataset, [name for name in dataset.numbers if name not in FED])
 
 
 def constant_channels(dataset: Dataset) -> list[str]:
     told = []
     for name, values in _vectors(dataset):
         still = np.ptp(values, axis=0) == 0
-        if not still.any() or name == SIM_STATE:  # what lies still on a table is not odd
+        if name == SIM_STATE:  # what lies still on a table is not unusual
             continue
-        names = channel_names(dataset.features.get(name, {"shape": values.shape[1:]}))
-        which = _few([n for n, s in zip(names, still, strict=True) if s])
-        told.append(f"{name}: {still.sum()} of {len(still)} channels never change: {which}.")
+        if still.any():
+            which = _names(dataset, name, still)
+            told.append(f"{name}: {still.sum()} of {len(still)} channels never change: {which}.")
+        faint = (values.std(axis=0) < UNSCALED) & ~still
+        if name in FED and faint.any():
+            which = _names(dataset, name, faint)
+            told.append(f"{name}: {which} hardly changes; training leaves it unscaled.")
     return told
 
 
@@ -57,8 +77,7 @@ def outliers(dataset: Dataset) -> list[str]:
         half = (high - low) / 2
         far = (np.abs(values - middle) > FAR * half) & (half > 0)
         if far.any():
-            names = channel_names(dataset.features.get(name, {"shape": values.shape[1:]}))
-            which = _few([n for n, f in zip(names, far.any(axis=0), strict=True) if f])
+            which = _names(dataset, name, far.any(axis=0))
             told.append(
                 f"{name}: {far.any(axis=1).sum()} rows are far from all others, in {which}."
             )
@@ -66,66 +85,29 @@ def outliers(dataset: Dataset) -> list[str]:
 
 
 def action_is_state(dataset: Dataset) -> list[str]:
-    """An action that is the measured state says nothing of what was commanded."""
-    if not {STATE, ACTION} <= set(dataset.columns):
+    """An action that is the measured state of its own row teaches a policy to stay."""
+    state, action = _state_and_action(dataset)
+    same = float(np.all(state == action, axis=1).mean()) if len(state) else 0.0
+    if same <= 0.9 or len(_moving(state)) == 0:
         return []
-    state, action = dataset.column(STATE), dataset.column(ACTION)
-    if state.shape != action.shape:
-        return []
-    same = float(np.all(state == action, axis=1).mean())
-    if same > 0.9:
-        return [f"action equals the state of the same row in {same:.0%} of the rows."]
+    return [
+        f"action equals the state of the same row in {same:.0%} of the rows: a policy learns to "
+        "stay where it is."
+    ]
+
+
+def measured_action(dataset: Dataset) -> list[str]:
+    """An action that is the state of the next row says nothing of what was commanded."""
+    state, action = _state_and_action(dataset)
     ends = [span.stop - 1 for span in dataset.spans.values()]
-    inner = np.setdiff1d(np.arange(len(state) - 1), ends)
+    inner = np.setdiff1d(np.arange(len(state) - 1), ends) if len(state) else np.zeros(0, int)
     later = float(np.all(state[inner + 1] == action[inner], axis=1).mean()) if len(inner) else 0.0
-    if later > 0.9:
-        return [
-            f"action equals the state one row later in {later:.0%} of the rows: it was measured, "
-            "not commanded."
-        ]
-    return []
-
-
-def joint_limits(dataset: Dataset) -> list[str]:
-    """Joints beyond what an SO-101 can reach, and grippers that hardly move."""
-    told = []
-    for name in (STATE, ACTION):
-        if name not in dataset.columns:
-            continue
-        values = dataset.column(name)
-        for arm in arms_of(channel_names(dataset.features.get(name, {}))):
-            mine = values[:, arm.columns].astype(np.float64)
-            unit = units_of(mine).unit
-            if unit == "unknown":
-                continue
-            low, high = unit_bounds(unit)
-            over = np.maximum(low - mine.min(axis=0), mine.max(axis=0) - high)
-            beyond = [j for j, o in zip(JOINTS, over, strict=True) if o > BEYOND[unit]]
-            where = name if arm.name == "arm" else f"{name} of {arm.name}"
-            if beyond:
-                told.append(f"{where}: beyond the model's joint limits in {_few(beyond)}.")
-            moved = np.ptp(mine[:, GRIPPER]) / (high[GRIPPER] - low[GRIPPER])
-            if moved < 0.1:
-                told.append(f"{where}: the gripper uses only {moved:.0%} of its range.")
-    return told
-
-
-def timestamps(dataset: Dataset) -> list[str]:
-    if "timestamp" not in dataset.columns:
-        return ["there is no timestamp column."]
-    times, told = dataset.column("timestamp").astype(np.float64), []
-    step, odd = 1 / dataset.fps, []
-    for index, span in dataset.spans.items():
-        gaps = np.diff(times[span])
-        if len(gaps) and np.abs(gaps - step).max() > 0.5 * step:
-            odd.append((float(gaps.max()), index))
-    if odd:
-        worst, index = max(odd)
-        told.append(
-            f"timestamps jump in {len(odd)} episodes; the longest gap is {worst:.3f} s in episode "
-            f"{index}, where a row takes {step:.3f} s."
-        )
-    return told
+    if later <= 0.9 or len(_moving(state)) == 0:
+        return []
+    return [
+        f"action equals the state one row later in {later:.0%} of the rows: it was measured, "
+        "not commanded."
+    ]
 
 
 def short_episodes(dataset: Dataset) -> list[str]:
@@ -135,25 +117,6 @@ def short_episodes(dataset: Dataset) -> list[str]:
     if not short:
         return []
     return [f"episodes {_few(short)} have less than half the usual {middle:.0f} rows."]
-
-
-def statistics(dataset: Dataset) -> list[str]:
-    """Statistics that are missing, or that describe other rows than these."""
-    if not dataset.stats:
-        return ["there is no meta/stats.json." + _v21(dataset)]
-    told = []
-    for name, values in _vectors(dataset):
-        stored = dataset.stats.get(name)
-        if stored is None:
-            if name not in BOOKKEEPING:
-                told.append(f"stats.json says nothing of {name}.")
-            continue
-        mean = np.asarray(stored.get("mean", np.nan), np.float64).reshape(-1)
-        # LeRobot adds up in float32, which errs in the sixth digit even of what never changes.
-        spread = values.std(axis=0) + 1e-6 + 1e-5 * np.abs(values.mean(axis=0))
-        if mean.shape == spread.shape and np.any(np.abs(mean - values.mean(axis=0)) > spread):
-            told.append(f"stats.json describes other rows: the mean of {name} is off.")
-    return told
 
 
 def faint_pictures(dataset: Dataset) -> list[str]:
@@ -213,21 +176,30 @@ def dark_or_frozen(dataset: Dataset) -> list[str]:
     return told
 
 
+def unnamed_files(dataset: Dataset) -> list[str]:
+    """Files beside those of the episodes, which nobody reads."""
+    if layout.is_open(dataset.root):  # one may be about to be named
+        return []
+    videos = {span.path for row in dataset.episodes for span in row.videos.values()}
+    named = {row.data for row in dataset.episodes} | videos
+    beside = [
+        path.relative_to(dataset.root).as_posix()
+        for part in ("data", "videos", "images")
+        for path in sorted((dataset.root / part).rglob("*"))
+        if path.is_file() and path not in named and not path.name.startswith(".")
+    ]
+    if not beside:
+        return []
+    return [
+        f"{len(beside)} files belong to no episode of meta/episodes and are not used: "
+        f"{_few(beside, 3)}. An episode may be missing there."
+    ]
+
+
 def left_in_the_journal(dataset: Dataset) -> list[str]:
     """What was recorded and is not in the dataset, because something cut it off."""
     told = layout.told_left(dataset.root)
     return [told] if told else []
-
-
-def slow_episodes(dataset: Dataset) -> list[str]:
-    """Episodes of ours that ran slower than the rate their timestamps claim."""
-    slow = [note for note in dataset.notes if note.get("slow")]
-    told = [f"{note['episode']} ({note['rate_hz']:.1f} Hz)" for note in slow]
-    if not slow:
-        return []
-    return [
-        f"slower than {dataset.fps:g} frames a second by their own clock: episode {_few(told)}."
-    ]
 
 
 def unwell_pictures(dataset: Dataset) -> list[str]:
@@ -243,23 +215,38 @@ def unwell_pictures(dataset: Dataset) -> list[str]:
     return told
 
 
-CHECKS: tuple[Callable[[Dataset], list[str]], ...] = (
-    not_numbers,
-    dark_or_frozen,
-    faint_pictures,
-    depth_in_name_alone,
-    action_is_state,
-    constant_channels,
-    outliers,
-    joint_limits,
-    timestamps,
-    short_episodes,
-    statistics,
-    unlisted_cameras,
-    left_in_the_journal,
-    slow_episodes,
-    unwell_pictures,
+CHECKS: tuple[Check, ...] = (
+    Check("not-finite", "broken", not_finite),
+    Check("statistics", "broken", contradicting_statistics),
+    Check("stale-statistics", "doubtful", stale_statistics),
+    Check("nothing-moves", "doubtful", nothing_moves),
+    Check("not-following", "doubtful", not_following),
+    Check("action-is-state", "doubtful", action_is_state),
+    Check("not-finite-beside", "warning", not_finite_beside),
+    Check("unused-statistics", "warning", unused_statistics),
+    Check("dark-or-frozen", "warning", dark_or_frozen),
+    Check("faint-pictures", "warning", faint_pictures),
+    Check("depth-in-name", "warning", depth_in_name_alone),
+    Check("measured-action", "warning", measured_action),
+    Check("constant-channels", "warning", constant_channels),
+    Check("outliers", "warning", outliers),
+    Check("leaps", "warning", leaps),
+    Check("marked-rows", "warning", marked_rows),
+    Check("joint-limits", "warning", joint_limits),
+    Check("still-episodes", "warning", still_episodes),
+    Check("short-episodes", "warning", short_episodes),
+    Check("timestamps", "warning", timestamps),
+    Check("rate", "warning", rate),
+    Check("unlisted-cameras", "warning", unlisted_cameras),
+    Check("unnamed-files", "warning", unnamed_files),
+    Check("journal", "warning", left_in_the_journal),
+    Check("unwell-pictures", "warning", unwell_pictures),
 )
+
+
+def findings_of(dataset: Dataset) -> tuple[Finding, ...]:
+    """What all checks find in `dataset`, the gravest first."""
+    return run_checks(CHECKS, dataset)
 
 
 def camera_keys(dataset: Dataset) -> list[str]:
@@ -267,22 +254,49 @@ def camera_keys(dataset: Dataset) -> list[str]:
     return [k for k, f in dataset.features.items() if f["dtype"] in ("video", "image")]
 
 
+def _not_finite(dataset: Dataset, names: Sequence[str]) -> list[str]:
+    told = []
+    for name in names:
+        values = dataset.column(name)
+        bad = ~np.isfinite(values.reshape(len(values), -1)).all(axis=1)
+        if bad.any():
+            first = int(np.argmax(bad))
+            told.append(f"{name} holds NaN or infinity in {bad.sum()} rows, first row {first}.")
+    return told
+
+
+def _state_and_action(dataset: Dataset) -> tuple[NDArray, NDArray]:
+    """Both (N, A), or both empty where they are not of one shape."""
+    if {STATE, ACTION} <= set(dataset.columns):
+        state, action = dataset.column(STATE), dataset.column(ACTION)
+        if state.shape == action.shape and state.ndim == 2:
+            return state, action
+    return np.zeros((0, 0)), np.zeros((0, 0))
+
+
+def _moving(values: NDArray) -> NDArray[np.intp]:
+    """The channels of (N, D) that ever change: of what stands still, another check speaks."""
+    return np.flatnonzero(np.ptp(values, axis=0) > 0) if len(values) else np.zeros(0, np.intp)
+
+
 def _changes(shots: Sequence[NDArray[np.float32]]) -> list[float]:
     return [float(np.abs(b - a).mean()) for a, b in pairwise(shots)]
 
 
-def _floats(dataset: Dataset) -> Iterator[tuple[str, NDArray]]:
-    for name in dataset.numbers:
-        values = dataset.column(name)
-        if np.issubdtype(values.dtype, np.floating):
-            yield name, values
-
-
 def _vectors(dataset: Dataset) -> Iterator[tuple[str, NDArray]]:
     """The columns of float vectors (N, D)."""
-    for name, values in _floats(dataset):
-        if values.ndim == 2:
+    for name in dataset.numbers:
+        values = dataset.column(name)
+        if values.ndim == 2 and np.issubdtype(values.dtype, np.floating):
             yield name, values.astype(np.float64)
+
+
+def _names(dataset: Dataset, column: str, flags: NDArray[np.bool_]) -> str:
+    """The names of the channels that are flagged, (D,)."""
+    names = channel_names(dataset.features.get(column, {"shape": flags.shape}))
+    if len(names) != len(flags):
+        names = tuple(map(str, range(len(flags))))
+    return _few([name for name, flag in zip(names, flags, strict=True) if flag])
 
 
 def _spread(rows: Sequence[layout.EpisodeRow], most: int) -> list[layout.EpisodeRow]:
@@ -293,7 +307,3 @@ def _spread(rows: Sequence[layout.EpisodeRow], most: int) -> list[layout.Episode
 def _few(names: Sequence[str], most: int = 6) -> str:
     more = f" and {len(names) - most} more" if len(names) > most else ""
     return ", ".join(names[:most]) + more
-
-
-def _v21(dataset: Dataset) -> str:
-    return " Format v2.1 keeps them by episode." if dataset.version == "v2.1" else ""

@@ -1,4 +1,4 @@
-"""Describes a dataset: what it holds, in which units, what is missing and what looks odd."""
+"""Describes a dataset: what it holds, in which units, what is missing and what is unusual."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from vibrissa.core.errors import DatasetError
 from vibrissa.data import pictures
-from vibrissa.data.checks import CHECKS, camera_keys
+from vibrissa.data.checks import camera_keys, findings_of
 from vibrissa.data.dataset import Dataset, open_dataset
 from vibrissa.data.features import ACTION, STATE, camera_specs, channel_names
+from vibrissa.data.findings import Finding
 from vibrissa.data.joint_units import arms_of
+from vibrissa.data.motion_checks import limits_applied
 from vibrissa.data.recorded import stored_units
 
 
@@ -81,8 +82,14 @@ class Description:
     outcomes: dict[str, int]
     digest: str
     problems: tuple[str, ...]
-    oddities: tuple[str, ...]
+    findings: tuple[Finding, ...]
     origin: str = ""  # of a dataset that was made from another one
+    limits: str = ""  # why the joint limits of an SO-101 were not applied; empty where they were
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """The sentences of all findings."""
+        return tuple(finding.line for finding in self.findings)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON."""
@@ -112,17 +119,10 @@ def describe(path: Path | str) -> Description:
         outcomes=dict(Counter(note["reason"] for note in dataset.notes)),
         digest=dataset.digest,
         problems=dataset.problems,
-        oddities=tuple(line for check in CHECKS for line in _run(check, dataset)),
+        findings=findings_of(dataset),
         origin=_origin(dataset),
+        limits=limits_applied(dataset),
     )
-
-
-def _run(check: Any, dataset: Dataset) -> list[str]:
-    """What a check tells; what keeps it from telling is told instead."""
-    try:
-        return check(dataset)
-    except DatasetError as error:
-        return [str(error)]
 
 
 def _origin(dataset: Dataset) -> str:

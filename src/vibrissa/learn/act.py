@@ -48,7 +48,7 @@ def new_learner(
     normalised with ImageNet's statistics, so that a dark camera cannot divide by zero.
     """
     config = _config(recipe, features, contract, device)
-    safe, _ = safe_stats(features, stats)
+    safe = safe_stats(features, stats)
     tensors = {k: {s: torch.as_tensor(v) for s, v in d.items()} for k, d in safe.items()}
     before, after = make_pre_post_processors(config, dataset_stats=tensors)
     if recipe.picture and config.image_features:
@@ -95,29 +95,22 @@ def used_contract(contract: Contract, keys: tuple[str, ...]) -> Contract:
     return replace(contract, cameras=cameras, privileged=privileged)
 
 
-def safe_stats(features: Features, stats: Stats) -> tuple[dict[str, dict[str, NDArray]], list[str]]:
-    """Statistics that can be divided by, and one warning for each that could not.
+def safe_stats(features: Features, stats: Stats) -> dict[str, dict[str, NDArray]]:
+    """Statistics that can be divided by; those of pictures are ImageNet's.
 
     A channel that never moves has a standard deviation near zero; it is set to 1, so that the
-    channel stays near 0 after normalisation instead of magnifying noise.
-    Raises DatasetError where statistics are missing or not finite.
+    channel stays near 0 after normalisation instead of magnifying noise. Raises DatasetError
+    where statistics are missing or not finite.
     """
-    safe, told = {}, []
+    safe: dict[str, dict[str, NDArray]] = {}
     for key, feature in features.items():
-        mean, std = _mean_std(key, stats)
         if _is_picture(feature):
-            if (std < NEAR_ZERO_STD).any():
-                told.append(f"{key}: the pictures hardly change (std near 0). Is the camera dead?")
             safe[key] = {k: np.asarray(v, np.float32) for k, v in IMAGENET_STATS.items()}
             continue
-        still = std < NEAR_ZERO_STD
-        if still.any():
-            names = feature.get("names") or range(len(std))
-            which = ", ".join(str(n) for n, s in zip(names, still, strict=False) if s)
-            told.append(f"{key}: {which} never moves (std near 0); it is left unscaled.")
-        safe[key] = {**stats[key], "mean": mean, "std": np.where(still, 1.0, std)}
-        safe[key] = {k: np.asarray(v, np.float32) for k, v in safe[key].items()}
-    return safe, told
+        mean, std = _mean_std(key, stats)
+        known = {**stats[key], "mean": mean, "std": np.where(std < NEAR_ZERO_STD, 1.0, std)}
+        safe[key] = {k: np.asarray(v, np.float32) for k, v in known.items()}
+    return safe
 
 
 def _mean_std(key: str, stats: Stats) -> tuple[NDArray, NDArray]:

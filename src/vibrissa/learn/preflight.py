@@ -11,7 +11,7 @@ import torch
 from lerobot.utils.constants import OBS_ENV_STATE
 
 from vibrissa.core.errors import DatasetError, UsageError
-from vibrissa.learn.act import Features, Stats, inputs_of, safe_stats
+from vibrissa.learn.act import Features, inputs_of
 from vibrissa.learn.backbone import NO_LESSON
 from vibrissa.learn.recipes import Recipe
 
@@ -34,16 +34,14 @@ def device_named(asked: str) -> str:
     raise UsageError(f"no device {asked!r} here. There is: {', '.join(have)}; or auto.")
 
 
-def check_dataset(recipe: Recipe, features: Features, stats: Stats, frames: int) -> list[str]:
-    """Raise DatasetError where this recipe cannot train on this dataset; else the warnings."""
+def check_dataset(recipe: Recipe, features: Features, frames: int) -> None:
+    """Raise DatasetError where this recipe cannot train on a dataset with these features."""
     if frames < 1:
         raise DatasetError("the dataset has no frames.")
     inputs = inputs_of(recipe, features)
     sees = any(features.get(key, {}).get("dtype") in ("video", "image") for key in inputs)
     if recipe.start == "taught" and sees and OBS_ENV_STATE not in features:
         raise DatasetError(f"recipe {recipe.name}: {NO_LESSON}")
-    used = (*inputs, "action")
-    return safe_stats({k: features[k] for k in used if k in features}, stats)[1]
 
 
 def check_disk(folder: Path, model_bytes: int, recipe: Recipe) -> None:

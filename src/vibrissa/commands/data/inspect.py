@@ -1,4 +1,4 @@
-"""Describe any LeRobot dataset on one screen: what it holds, its units, what is missing or odd.
+"""Describe any LeRobot dataset on one screen: what it holds, its units, what is wrong or unusual.
 
 Reads v2.0, v2.1 and v3.0 as they lie on disk, whole or broken, and never asks a network.
 """
@@ -16,6 +16,13 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from vibrissa.data.describe import Description
+
+# A problem keeps `vibrissa train` from training on the dataset; a warning does not.
+LABELS = {
+    "broken": ("problem", "red"),
+    "doubtful": ("problem", "red"),
+    "warning": ("warning", "yellow"),
+}
 
 
 @dataclass(frozen=True)
@@ -46,10 +53,11 @@ def show(told: Description) -> None:
     console.print(_facts(told))
     for line in told.problems:
         console.print(f"problem   {line}", style="red", soft_wrap=True)
-    for line in told.oddities:
-        console.print(f"odd       {line}", style="yellow", soft_wrap=True)
-    if not told.problems and not told.oddities:
-        console.print("nothing missing, nothing odd", style="green")
+    for finding in told.findings:
+        label, style = LABELS[finding.severity]
+        console.print(f"{label:<8}  {finding.line}", style=style, soft_wrap=True)
+    if not told.problems and not told.findings:
+        console.print("nothing missing, nothing unusual", style="green")
 
 
 def _facts(told: Description) -> Table:
@@ -82,6 +90,8 @@ def _facts(told: Description) -> Table:
             table.add_row("column", f"{feature.name}  {feature.dtype} ({shape})  {names}")
     for line in _units(told):
         table.add_row("unit", line)
+    if told.limits:
+        table.add_row("limits", told.limits)
     return table
 
 
