@@ -186,8 +186,11 @@ class TerminalKeys:
     def _suspend(self, number: int, frame: FrameType | None) -> None:
         """Ctrl-Z: the shell gets its terminal as it was; we take it again when we go on."""
         self._give_back()
-        signal.signal(signal.SIGTSTP, signal.SIG_DFL)
-        os.kill(os.getpid(), signal.SIGTSTP)
+        if callable(self._old_handler):
+            self._old_handler(number, frame)
+        else:
+            signal.signal(signal.SIGTSTP, signal.SIG_DFL)
+            os.kill(os.getpid(), signal.SIGTSTP)
         signal.signal(signal.SIGTSTP, self._suspend)
         if _in_front(self._fd):
             self._take()

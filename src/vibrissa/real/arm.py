@@ -1,7 +1,8 @@
 """The real SO-101 behind the Arm protocol: rad in the loop, LeRobot's driver on the wire.
 
 It never asks anything: what keeps it from starting is one line that says what to do. However
-its program ends, short of a kill -9, the torque goes off servo by servo, after a word.
+its program ends, short of a kill -9 or a crash in C code, the torque goes off servo by servo, after
+a word.
 """
 
 from __future__ import annotations
