@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from vibrissa.bench.logbook import (
-    DEPLOYMENT,
     OUTCOMES,
     counted,
+    place,
     read_all,
     read_told,
     rewrite,
@@ -22,6 +22,7 @@ from vibrissa.bench.logbook import (
 from vibrissa.bench.order import FIRST, SECOND, read_order, write_order
 from vibrissa.bench.outcomes import Paired, Row, compare_paired
 from vibrissa.bench.precision import told as precision_told
+from vibrissa.bench.row_folder import DEPLOYMENT
 from vibrissa.bench.verdicts import UNLABELLED
 from vibrissa.core.errors import UsageError
 
@@ -64,29 +65,34 @@ class Standing:
 def over(folder: Path) -> bool:
     """Whether all that was planned was tried, and every rollout has its verdict."""
     rows, order = read_all(folder), read_order(folder)
-    return len(rows) >= 2 * order.pairs and not missing(rows)
+    tried = {place(row) for row in rows}
+    return tried.issuperset(range(2 * order.pairs)) and not missing(rows)
 
 
 def missing(rows: Sequence[Row]) -> list[int]:
-    """The rows, by their index, that still want a verdict."""
-    return [index for index, row in enumerate(rows) if row.failure_class == UNLABELLED]
+    """The rollouts, from 0, that still want a verdict."""
+    return [place(row) for row in rows if row.failure_class == UNLABELLED]
 
 
 def standing(rows: Sequence[Row], planned: int = 0) -> Standing:
-    """What revealed rows come to, in the order in which they were tried; planned: pairs in all.
+    """What revealed rows come to, pair by pair; planned: pairs in all.
 
-    A pair is compared where both its rollouts were judged. A policy that broke down is counted
-    as not having solved it; an arm that did says nothing of either.
+    Rows without a number are taken in their order. A pair is compared where both its rollouts
+    were judged. A policy that broke down is counted as not having solved it; an arm that did says
+    nothing of either.
     """
     first = [row for row in rows if row.pilot == FIRST]
     second = [row for row in rows if row.pilot == SECOND]
-    whole = [pair for pair in zip(rows[::2], rows[1::2], strict=False) if all(map(_tells, pair))]
+    pairs: dict[int, list[Row]] = {}
+    for at, row in enumerate(rows):
+        pairs.setdefault((at if row.rollout is None else place(row)) // 2, []).append(row)
+    whole = [pair for pair in pairs.values() if len(pair) == 2 and all(map(_tells, pair))]
     numbered = [replace(row, seed=n) for n, pair in enumerate(whole) for row in pair]
     paired = compare_paired(
         [row for row in numbered if row.pilot == FIRST],
         [row for row in numbered if row.pilot == SECOND],
     )
-    return Standing(first, second, paired, -(-len(rows) // 2) - len(whole), planned)
+    return Standing(first, second, paired, len(pairs) - len(whole), planned)
 
 
 def reveal(folder: Path) -> Standing:
@@ -97,9 +103,10 @@ def reveal(folder: Path) -> Standing:
     """
     order, rows = read_order(folder), read_all(folder)
     told, contract = read_told(folder)
-    named = [replace(row, pilot=order.driver(number)) for number, row in enumerate(rows)]
+    named = [replace(row, pilot=order.driver(place(row))) for row in rows]
     for name in (FIRST, SECOND):
-        own = [replace(row, pilot="policy") for row in named if row.pilot == name]
+        mine = [row for row in named if row.pilot == name]
+        own = [replace(row, pilot="policy", rollout=None) for row in mine]
         _leave(folder / name, told, name, [r for r in own if _tells(r)], contract.to_dict())
     rewrite(folder / OUTCOMES, named)
     write_order(folder, replace(order, revealed=True))

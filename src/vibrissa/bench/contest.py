@@ -24,7 +24,8 @@ class Entrant:
 
     scenes: what the seeds of its rows number; stopped: whether an earlier comparison ended when it
     had seen enough of them; scene: what they were played in; see `compare.Judged`. words: what it
-    is. played: what else its outcomes come from, as plain values: weights, executed part.
+    is. played: what else its outcomes come from, as plain values: weights, executed part. cautions:
+    what a reader of its outcomes must know.
     """
 
     label: str
@@ -35,6 +36,7 @@ class Entrant:
     stopped: bool = False
     scene: Mapping[str, Any] | None = None
     played: Mapping[str, Any] = field(default_factory=dict)
+    cautions: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

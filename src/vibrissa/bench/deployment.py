@@ -82,7 +82,7 @@ def deploy(
     turns: Callable[[int], Turn] | None = None,
     say: Callable[[str], None] = lambda _: None,
 ) -> Ending:
-    """Rollouts until `book` holds `rollouts` of them. Returns however it ends, bugs excepted.
+    """Those of the first `rollouts` that `book` does not hold. Returns however it ends.
 
     turns: whose turn it is, by the rollout's number; `stage`'s own policy without it.
 
@@ -92,14 +92,14 @@ def deploy(
     ending = Ending()
     turn_of = turns or (lambda number: Turn(stage, first_seed + number))
     try:
-        for number in range(len(book.rows), rollouts):
+        for number in book.missing(rollouts):
             turn = turn_of(number)
             _go_home(turn.stage)
             if not _set_up(turn, book, number, rollouts, say):
                 ending = Ending(stopped=True)
                 break
-            row = _roll(turn, book)
-            _tell(book, row, number, rollouts, say)
+            row = _roll(turn, book, number)
+            _tell(book, row, rollouts, say)
             if turn.stage.task.stopped:
                 ending = Ending(stopped=True)
                 break
@@ -110,12 +110,12 @@ def deploy(
     return _leave(stage, ending, say)
 
 
-def _tell(book: Logbook, row: Row, number: int, rollouts: int, say: Callable[[str], None]) -> None:
+def _tell(book: Logbook, row: Row, rollouts: int, say: Callable[[str], None]) -> None:
     became = f"{row.failure_class.lower()}, {row.ticks} ticks"
-    say(f"rollout {number + 1} of {rollouts}: {became}; {so_far(book.rows)}")
+    say(f"rollout {row.rollout} of {rollouts}: {became}; {so_far(book.rows)}")
 
 
-def _roll(turn: Turn, book: Logbook) -> Row:
+def _roll(turn: Turn, book: Logbook, number: int) -> Row:
     """One rollout; its row is kept whatever ends it, then goes up what ended it."""
     meter, stage, seed = Meter(turn.pilot), turn.stage, turn.seed
     watching = [meter, *stage.observers]
@@ -129,13 +129,14 @@ def _roll(turn: Turn, book: Logbook) -> Row:
                 seed, meter.pilot, stage.task.name, reason, reason.upper(), 0, detail=detail
             )
         try:
-            book.add(meter.row)
+            book.add(replace(meter.row, rollout=number + 1))
         except VibrissaError as trouble:
             error.add_note(f"and its row: {trouble}")
         raise
     assert meter.row is not None
-    book.add(meter.row)
-    return meter.row
+    row = replace(meter.row, rollout=number + 1)
+    book.add(row)
+    return row
 
 
 def _episode(stage: Stage, watching: Sequence[Observer], seed: int) -> Episode:
@@ -176,7 +177,7 @@ def _set_up(
     stage = turn.stage
     if not stage.waits and stage.reset_s <= 0:
         return True
-    may = _may_be_said(book) if number > 0 else ()
+    may = _may_be_said(book) if book.rows else ()
     how = "→ to begin" if stage.waits else f"it begins in {stage.reset_s:g} s (→ at once)"
     place = f"{turn.place}, then " if turn.place else ""
     late = "; s or f says how the last one went, u n d m t more closely" * (len(may) > 1)
@@ -191,7 +192,7 @@ def _set_up(
         if key is not None and BY_KEY.get(key) in may:
             _label_last(book, BY_KEY[key])
             may = _may_be_said(book)
-            _tell(book, book.rows[-1], number - 1, rollouts, say)
+            _tell(book, book.rows[-1], rollouts, say)
         stage.arm.observe()  # it looks after itself, and tells if it is gone
         stage.sleep(POLL_S)
         left_s -= POLL_S

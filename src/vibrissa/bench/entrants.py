@@ -21,18 +21,18 @@ from typing import TYPE_CHECKING
 from vibrissa.bench.compare import SEEDS, UNNAMED, scenes_differ
 from vibrissa.bench.contest import Entrant
 from vibrissa.bench.judge import BESIDE
-from vibrissa.bench.logbook import DEPLOYMENT, counted, read_told
+from vibrissa.bench.logbook import counted, read_told
 from vibrissa.bench.options import PilotOptions, named
-from vibrissa.bench.order import ORDER
-from vibrissa.bench.outcomes import Row, read_rows
+from vibrissa.bench.order import HIDDEN, ORDER
+from vibrissa.bench.outcomes import Row, read_file
+from vibrissa.bench.row_folder import DEPLOYMENT, SETTINGS, TRIAL
 from vibrissa.bench.setups import PILOTS, Place, learnt, scripted
 from vibrissa.bench.tables import LEROBOT, SUFFIXES, from_counts, is_counts, read_table
-from vibrissa.bench.terms import SETTINGS, scene_of
+from vibrissa.bench.terms import scene_of
 from vibrissa.bench.trials import (
     CELLS,
     OUTCOMES,
     SWEEP,
-    TRIAL,
     read_sweep,
     read_trial,
     weights_of,
@@ -190,7 +190,8 @@ def _recorded(one: Source, same_scenes: bool) -> Entrant:
         scenes = SEEDS if told.scenes else ""
         return Entrant(one.label, told.words, None, _named(told.rows, one.label), scenes)
     file = one.path if one.path.is_file() else one.path / OUTCOMES
-    rows, scenes = _reported(file, _of_one_pilot(read_rows(file), one)), SEEDS
+    read = read_file(file)
+    rows, scenes = _reported(file, _of_one_pilot(read.rows, one)), SEEDS
     words = f"{len(rows)} episodes in {one.path}"
     if (file.parent / DEPLOYMENT).is_file():
         rows = counted(rows)
@@ -198,14 +199,21 @@ def _recorded(one: Source, same_scenes: bool) -> Entrant:
         words = f"{len(rows)} rollouts that were judged, in {one.path}"
     if not rows:
         raise UsageError(f"{one.path} holds no judged episode yet.")
-    if len({row.seed for row in rows}) < len(rows):
-        raise UsageError(f"{file} has a seed twice for one pilot: it is no single evaluation.")
     stopped = (file.parent / SETTINGS).is_file()
     scene = scene_of(file.parent) if stopped else None
     if (file.parent / TRIAL).is_file():
         scene = read_trial(file.parent)[0].place.scene.to_dict()
     named_ = _named(rows, one.label)
-    return Entrant(one.label, words, None, named_, scenes, stopped=stopped, scene=scene)
+    return Entrant(
+        one.label,
+        words,
+        None,
+        named_,
+        scenes,
+        stopped=stopped,
+        scene=scene,
+        cautions=(read.cut,) if read.cut else (),
+    )
 
 
 def _digest(rows: Sequence[Row]) -> str:
@@ -247,6 +255,11 @@ def _placements(folder: Path) -> str:
 def _of_one_pilot(rows: Sequence[Row], one: Source) -> list[Row]:
     """The rows of the pilot that is meant: the one asked for, or the only one but those beside."""
     names = list(dict.fromkeys(row.pilot for row in rows))
+    if HIDDEN in names:
+        raise UsageError(
+            f"{one.path} holds two policies, and it is not said yet which drove when. First: "
+            f"vibrissa label {one.path}."
+        )
     main = [n for n in names if n not in BESIDE] or names
     wanted = [one.pilot] if one.pilot else main
     if len(wanted) != 1 or wanted[0] not in names:

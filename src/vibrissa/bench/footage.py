@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from vibrissa.bench.logbook import film_of, read_all, read_told, write_report
+from vibrissa.bench.logbook import film_of, place, read_all, read_told, write_report
 from vibrissa.bench.outcomes import Row
 from vibrissa.bench.report import Clip
 from vibrissa.core.errors import UsageError
@@ -27,8 +27,8 @@ def with_films(folder: Path, wall_s: float = 0.0) -> None:
 def clips_of(folder: Path, rows: Sequence[Row]) -> list[Clip]:
     """The first film of each class that is neither too long nor broken."""
     clips: dict[str, Clip] = {}
-    for index, row in enumerate(rows):
-        film = film_of(folder, index)
+    for row in rows:
+        film = film_of(folder, place(row))
         if row.failure_class in clips or not film.is_file():
             continue
         if 0 < film.stat().st_size <= MOST_BYTES:

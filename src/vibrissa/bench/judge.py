@@ -10,6 +10,7 @@ from functools import partial
 from vibrissa.bench.evaluate import NotKept, Rows, Setup, Watch, evaluate
 from vibrissa.bench.helpers import WorkerLost, no_memory, watching
 from vibrissa.bench.outcomes import Row
+from vibrissa.bench.row_folder import BESIDE
 from vibrissa.bench.setups import Place, scripted
 from vibrissa.bench.workers import (
     affordable,
@@ -23,7 +24,6 @@ from vibrissa.control.clock import settle_memory
 from vibrissa.core.errors import UsageError
 from vibrissa.show.progress import progress
 
-BESIDE = ("expert", "zero")
 SETTLED_FROM = 20  # episodes: then what is loaded is not searched for garbage again and again
 
 

@@ -22,7 +22,7 @@ def walk(
     show: Callable[[Path], None] | None = None,
     sleep: Callable[[float], None] = time.sleep,
 ) -> int:
-    """Ask for the rollouts in the rows `indices` how they went; how many were answered.
+    """Ask for the rollouts `indices`, from 0, how they went; how many were answered.
 
     A key of `BY_KEY` says it, → leaves it as it is, ← goes back to the one before, Esc ends.
     Every answer is on the disk at once. After the last one ← still goes back: of two policies
@@ -49,7 +49,8 @@ def walk(
         if key in BY_KEY:
             rows = label(folder, number, BY_KEY[key])
             answered.add(number)
-            say(f"rollout {number}: {rows[indices[at]].failure_class.lower()}; {so_far(rows)}")
+            became = next(row.failure_class for row in rows if row.rollout == number)
+            say(f"rollout {number}: {became.lower()}; {so_far(rows)}")
         at = max(0, at - 1) if key == "left" else at + 1
     return len(answered)
 

@@ -13,20 +13,29 @@ import os
 import shlex
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from vibrissa.bench.order import FIRST, HIDDEN, SECOND, read_order
-from vibrissa.bench.outcomes import Row, RowFile, Summary, compare_paired, read_rows, summarise
+from vibrissa.bench.outcomes import (
+    Read,
+    Row,
+    RowFile,
+    Summary,
+    compare_paired,
+    read_file,
+    summarise,
+)
 from vibrissa.bench.page import machine, sees, versions
 from vibrissa.bench.report import Clip, Report, write
+from vibrissa.bench.row_folder import DEPLOYMENT
 from vibrissa.bench.verdicts import UNLABELLED, class_named, reason_of
 from vibrissa.core.contract import Contract
 from vibrissa.core.errors import PolicyFault, UsageError, VibrissaError
 
-DEPLOYMENT, OUTCOMES, RECORDINGS = "deployment.json", "outcomes.jsonl", "recordings"
+OUTCOMES, RECORDINGS = "outcomes.jsonl", "recordings"
 UNCOUNTED = (UNLABELLED, "ABORTED")  # nobody said what they came to
 KEPT = ("cautions", "datasets")  # told beside what was asked for
 
@@ -49,10 +58,26 @@ class Logbook:
 
     @property
     def rows(self) -> list[Row]:
+        """In the order in which they were written; each knows the number of its rollout."""
         return self._file.rows
 
+    @property
+    def cut(self) -> str:
+        """What is said of a last row that was cut short, or nothing."""
+        return self._file.cut
+
+    def missing(self, rollouts: int) -> list[int]:
+        """Which of the first `rollouts` have no row, from 0."""
+        there = {place(row) for row in self.rows}
+        return [number for number in range(rollouts) if number not in there]
+
     def add(self, row: Row) -> None:
-        """Keep a rollout's row, then what all of them come to. Raises UsageError: a full disk."""
+        """Keep a rollout's row, then what all of them come to. Raises UsageError: a full disk.
+
+        A row without a number is the first rollout that is missing.
+        """
+        if row.rollout is None:
+            row = replace(row, rollout=self.missing(len(self.rows) + 1)[0] + 1)
         try:
             self._file.add(row)
         except UsageError as error:
@@ -122,8 +147,14 @@ class Logbook:
             raise UsageError(f"--out {self.folder} cannot be made: {error.strerror}.") from error
 
 
+def place(row: Row) -> int:
+    """Which rollout a row is, from 0."""
+    assert row.rollout is not None
+    return row.rollout - 1
+
+
 def film_of(folder: Path, index: int) -> Path:
-    """The film of the rollout in row `index`, from 0. People count from 1, and so do its names."""
+    """The film of rollout `index`, from 0. People count from 1, and so do its names."""
     return folder / RECORDINGS / f"rollout_{index + 1:03d}.mp4"
 
 
@@ -165,12 +196,18 @@ def summary_of(rows: Sequence[Row]) -> Summary:
     return summarise(counted(rows))
 
 
-def read_all(folder: Path) -> list[Row]:
-    """The rows of a deployment's folder. Raises UsageError where it is none."""
+def read_all(folder: Path, say: Callable[[str], None] = lambda _: None) -> list[Row]:
+    """The rows of a deployment's folder, by rollout; `say`: where the last one is cut short.
+
+    Raises UsageError where it is none.
+    """
     if not (folder / DEPLOYMENT).is_file():
         raise UsageError(f"{folder} holds no deployment: it has no {DEPLOYMENT}.")
     file = folder / OUTCOMES
-    return read_rows(file) if file.is_file() else []
+    read = read_file(file) if file.is_file() else Read([])
+    if read.cut:
+        say(read.cut)
+    return sorted(read.rows, key=place)
 
 
 def label(folder: Path, number: int, verdict: str) -> list[Row]:
@@ -181,14 +218,17 @@ def label(folder: Path, number: int, verdict: str) -> list[Row]:
     """
     rows, name = read_all(folder), class_named(verdict)
     told, contract = read_told(folder)
-    if not 1 <= number <= len(rows):
-        there = f"1 to {len(rows)}" if rows else "none"
-        raise UsageError(f"no rollout {number} in {folder}. There is: {there}.")
-    row = rows[number - 1]
+    there = {row.rollout: at for at, row in enumerate(rows)}
+    if number not in there:
+        known = ", ".join(map(str, there)) or "none"
+        known = f"1 to {len(rows)}" if rows and place(rows[-1]) + 1 == len(rows) else known
+        raise UsageError(f"no rollout {number} in {folder}. There is: {known}.")
+    at = there[number]
+    row = rows[at]
     if row.reason == "fault":
         raise UsageError(f"rollout {number} broke down ({row.detail}): it has no verdict.")
     knowing = ", knowing who drove" if row.pilot in (FIRST, SECOND) else ""
-    rows[number - 1] = replace(
+    rows[at] = replace(
         row,
         reason=reason_of(name),
         failure_class=name,
@@ -233,7 +273,7 @@ def write_report(
     instruction = str(told.get("instruction") or told.get("task") or "rollouts")
     headline = ""
     if others:
-        pairs, planned = -(-len(rows) // 2), read_order(folder).pairs
+        pairs, planned = len({place(row) // 2 for row in rows}), read_order(folder).pairs
         cautions += [f"{stopped(pairs, planned)}."] if pairs < planned else []
         headline = f"{instruction}: {compare_paired(mine, others).told(FIRST, SECOND)}"
     report = Report(
@@ -282,8 +322,8 @@ def _thing(told: Mapping[str, Any]) -> dict[str, Any]:
 def _broken(rows: Sequence[Row]) -> list[str]:
     """Rollouts that are not counted because something other than the policy failed."""
     return [
-        f"Rollout {number} broke down and is not counted: {row.detail}"
-        for number, row in enumerate(rows, start=1)
+        f"Rollout {row.rollout} broke down and is not counted: {row.detail}"
+        for row in rows
         if broke(row)
     ]
 

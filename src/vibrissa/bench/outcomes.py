@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from vibrissa.bench.row_checks import is_cut, parse, wrong_with
+from vibrissa.bench.row_folder import Line, Wrong, check_together
 from vibrissa.core.episode import Reason
 from vibrissa.core.errors import UsageError
 from vibrissa.core.outcomes import CLASSES
@@ -31,7 +33,8 @@ class Row:
     `dropped`, …). latency_s: mean and greatest time of the episode's inferences. action_low,
     action_high: the range of what was sent, (A,) each, in the arm's unit. wall_s: time in the
     loop, shared with the episodes beside it. detail: what a fault said. sampled: what the
-    scene's randomisation drew, with which the episode can be had again.
+    scene's randomisation drew, with which the episode can be had again. rollout: of a deployment,
+    its number from 1; None of all others.
     """
 
     seed: int
@@ -52,6 +55,7 @@ class Row:
     wall_s: float = 0.0
     detail: str = ""
     sampled: Mapping[str, Any] = field(default_factory=dict)
+    rollout: int | None = None
 
     @property
     def success(self) -> bool:
@@ -63,11 +67,17 @@ class Row:
         return [name for name in names if getattr(self, name) != getattr(other, name)]
 
     def to_json(self) -> str:
-        return json.dumps(asdict(self), sort_keys=True)
+        told = asdict(self)
+        if self.rollout is None:
+            del told["rollout"]
+        return json.dumps(told, sort_keys=True)
 
     @staticmethod
     def from_json(line: str) -> Row:
-        raw: dict[str, Any] = json.loads(line)
+        return Row.from_dict(json.loads(line))
+
+    @staticmethod
+    def from_dict(raw: Mapping[str, Any]) -> Row:
         values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in raw.items()}
         return Row(**values)
 
@@ -204,13 +214,15 @@ def compare_paired(first: Sequence[Row], second: Sequence[Row]) -> Paired:
 class RowFile:
     """`outcomes.jsonl`: a line an episode, on the disk before the next one is counted.
 
-    Opening it keeps what an earlier call wrote; a last line that a kill cut short is dropped.
-    Raises UsageError where the disk refuses, or what is there are no rows.
+    Opening it keeps what an earlier call wrote; a last line that a kill cut short is dropped, and
+    `cut` says so. Raises UsageError where the disk refuses, or what is there are no rows.
     """
 
     def __init__(self, path: Path):
         self.path = path
-        self.rows: list[Row] = read_rows(path) if path.exists() else []
+        read = read_file(path) if path.exists() else Read([])
+        self.rows: list[Row] = read.rows
+        self.cut = f"{read.cut} It is played again." if read.cut else ""
         whole = "".join(row.to_json() + "\n" for row in self.rows)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -241,26 +253,69 @@ class RowFile:
         return sorted((r for r in self.rows if r.pilot == pilot), key=lambda r: r.seed)
 
 
-def read_rows(path: Path) -> list[Row]:
-    """The rows of an `outcomes.jsonl`. A last line that does not end may be cut, and is dropped.
+@dataclass(frozen=True)
+class Read:
+    """What a file of rows holds. cut: what is said of a last line that is cut short, or nothing."""
 
-    Raises UsageError for any other that is no row, and for a file that cannot be read.
+    rows: list[Row]
+    cut: str = ""
+
+
+def read_rows(path: Path) -> list[Row]:
+    """The rows of an `outcomes.jsonl`, as `read_file` has them."""
+    return read_file(path).rows
+
+
+def read_file(path: Path) -> Read:
+    """The one reader of an `outcomes.jsonl`: every row is checked, by itself and with the others.
+
+    A last line that is cut short is left out, and said. Raises UsageError for a line that is no
+    row, contradicts itself, the other rows or the folder's own file, and for one that is there
+    twice.
     """
     try:
         content = path.read_bytes()
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}.") from error
-    lines, rows = content.rstrip().splitlines(), []
-    for number, line in enumerate(lines, start=1):
+    lines, cut = _lines(content, path)
+    try:
+        for number, raw in lines:
+            wrong = wrong_with(raw)
+            if wrong:
+                raise Wrong(number, wrong)
+        check_together(lines, path.parent)
+    except Wrong as wrong:
+        raise _refused(path, wrong.number, str(wrong)) from wrong
+    return Read([Row.from_dict(raw) for _, raw in lines], cut)
+
+
+def _lines(content: bytes, path: Path) -> tuple[list[Line], str]:
+    """Every line that is not blank, as JSON; and what is said of the last one, if it is cut."""
+    whole = content.removeprefix(b"\xef\xbb\xbf").rstrip(b"\0 \t\r\n")  # a power cut leaves zeros
+    ends = content.endswith((b"\n", b"\r"))
+    texts = whole.splitlines()
+    lines: list[Line] = []
+    for number, line in enumerate(texts, start=1):
+        if not line.strip():
+            continue
         try:
-            rows.append(Row.from_json(line.decode("utf-8")))
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            if number < len(lines) or content.endswith(b"\n"):
-                raise UsageError(
-                    f"line {number} of {path} is no outcome of an episode ({error}). "
-                    f"Remove the line, or name another folder."
-                ) from error
-    return rows
+            text = line.decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise _refused(path, number, f"it is not UTF-8 ({error.reason})") from error
+        try:
+            lines.append((number, parse(text)))
+        except (ValueError, RecursionError) as error:
+            if number == len(texts) and not ends and is_cut(text):
+                return lines, f"Line {number} of {path} is cut short and is not counted."
+            raise _refused(path, number, str(error)) from error
+    return lines, ""
+
+
+def _refused(path: Path, number: int, why: str) -> UsageError:
+    return UsageError(
+        f"line {number} of {path} is no outcome of an episode: {why}. Put the line right, or "
+        "remove it: the command that wrote it then plays that episode again."
+    )
 
 
 def _share(part: int, whole: int) -> float | None:

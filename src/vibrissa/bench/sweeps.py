@@ -168,13 +168,15 @@ def run_cells(
     workers: int = 0,
     fleet: str = "",
     leave_out: Callable[[Cell, CheckpointError], None] | None = None,
+    say: Callable[[str], None] = lambda _: None,
 ) -> list[list[Row]]:
     """The rows of every cell for all `seeds`, in order, with one bar over the whole sweep.
 
     folder: where each cell keeps its own `eval.json` and `outcomes.jsonl`; rows that are there
     already are not made again, so a sweep that was stopped goes on. slots, workers, fleet: see
     `judge`; a local fleet is started once for all cells. leave_out: is told of a cell whose
-    checkpoint cannot be read, which then has no rows; without it that ends the sweep.
+    checkpoint cannot be read, which then has no rows; without it that ends the sweep. say: called
+    with a line where a row is cut short.
     """
     judged: list[list[Row]] = []
     bar = progress(what, len(cells) * len(seeds), "episodes")
@@ -185,6 +187,8 @@ def run_cells(
             file = None
             if folder is not None:
                 file = open_rows(folder / CELLS / cell.slug, cell.trial, versions or {})
+                if file.cut:
+                    say(file.cut)
             watched = _Watched(file, seeds, lambda done, b=before, n=note: tell(b + done, n))
             kept = {"known": watched.known(cell.trial.name), "keep": watched.keep}
             shape = {"slots": slots, "workers": workers, "fleet": fleet, "quiet": True}

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from vibrissa.bench.contest import Entrant
+from vibrissa.bench.row_folder import SETTINGS
 from vibrissa.bench.setups import Place
 from vibrissa.bench.trials import OUTCOMES, read_json, require_same
 from vibrissa.core.errors import UsageError, VibrissaError
 from vibrissa.sim.scene import SceneCfg
 
-SETTINGS = "contest.json"  # what a folder of a comparison was begun with
 RESULT = "compare.json"  # what was told of it last
 FORMAT = 1
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from vibrissa.bench.evaluate import Setup
 from vibrissa.bench.options import PilotOptions
 from vibrissa.bench.outcomes import RowFile
+from vibrissa.bench.row_folder import TRIAL
 from vibrissa.bench.setups import PILOTS, SLOTS, Place, learnt, scripted
 from vibrissa.core.contract import Contract
 from vibrissa.core.errors import UsageError, VibrissaError
@@ -21,7 +22,7 @@ from vibrissa.sim.scene import SceneCfg
 if TYPE_CHECKING:  # torch is loaded only where there is a policy
     from vibrissa.learn.policy import CheckpointPolicy
 
-TRIAL, SWEEP, OUTCOMES, CELLS = "eval.json", "sweep.json", "outcomes.jsonl", "cells"
+SWEEP, OUTCOMES, CELLS = "sweep.json", "outcomes.jsonl", "cells"
 FORMAT = 1
 POLICY = "policy"
 _UNCOMPARED = ("versions", "what")  # told, but no reason to refuse a folder

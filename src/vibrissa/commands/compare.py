@@ -161,7 +161,8 @@ def _cautions(entrants: Sequence[Entrant], seeds: Sequence[int]) -> list[str]:
     from vibrissa.bench.options import PilotOptions
 
     policies = [one for one in entrants if one.setup is not None and one.setup.policy is not None]
-    odd = [
+    odd = [f"{one.label}: {line}" for one in entrants for line in one.cautions]
+    odd += [
         f"{one.label}: {line}"
         for one in policies
         if one.setup is not None
@@ -213,6 +214,7 @@ def _rows(cfg: Config, told: Mapping[str, Any]) -> tuple[Sequence[Row], Callable
         return (), lambda _row: None
     begin(cfg.out, told, versions())
     file = RowFile(cfg.out / OUTCOMES)
+    _warn([file.cut] if file.cut else [])
     return list(file.rows), file.add
 
 

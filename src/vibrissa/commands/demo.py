@@ -183,6 +183,8 @@ def _judge(cfg: Config, checkpoint: Path, ledger: Ledger) -> Judged:
     from vibrissa.learn.preflight import device_named
 
     file = RowFile(cfg.out / OUTCOMES)
+    if file.cut:
+        say(f"warning {file.cut}")
     seeds = range(judging.HELD_OUT, judging.HELD_OUT + cfg.episodes)
     with ledger.phase("judge"):
         policy = load_policy(checkpoint, slots=SLOTS, device=device_named(cfg.device))

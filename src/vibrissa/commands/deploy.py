@@ -106,7 +106,7 @@ def run(cfg: Config) -> int:
     from vibrissa.bench.deployment import deploy
     from vibrissa.bench.first_look import require_fit
     from vibrissa.commands import deploy_stage as on
-    from vibrissa.commands.deploy_turns import load_policies, make_turns, noting, tell
+    from vibrissa.commands.deploy_turns import filming, load_policies, make_turns, noting, tell
     from vibrissa.control.keys import open_keys
 
     _check(cfg)
@@ -120,6 +120,8 @@ def run(cfg: Config) -> int:
         policy.fit(desk.arm.contract)
     with ExitStack() as opened:
         book = on.make_book(cfg, policies, desk)
+        if book.cut:
+            say(f"warning {book.cut}")
         order = on.make_order(cfg, book)
         watching = on.make_watching(cfg, desk, book, opened, say)
         opened.enter_context(desk.real if desk.real is not None else closing(desk.arm))
@@ -127,6 +129,8 @@ def run(cfg: Config) -> int:
         keys = opened.enter_context(open_keys(tell=say))
         stages = on.make_stages(cfg, policies, desk, keys, looks, watching, say)
         turns = make_turns(cfg, desk, stages, order, say)
+        if watching.camcorder is not None:
+            turns = filming(turns, watching.camcorder)
         if watching.recorder is not None:
             turns = noting(cfg, turns, order, book, watching.recorder)
         ending = deploy(stages[0], book, cfg.rollouts * len(stages), turns=turns, say=say)

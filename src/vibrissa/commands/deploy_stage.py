@@ -185,8 +185,7 @@ def make_watching(cfg: Config, desk: Desk, book: Logbook, opened: ExitStack, say
         microphone = None
         if cfg.microphone:
             microphone = opened.enter_context(closing(Microphone(cfg.microphone).open()))
-        number = len(book.rows)
-        camcorder = Camcorder(book.film, frame, microphone=microphone, number=number, say=say)
+        camcorder = Camcorder(book.film, frame, microphone=microphone, say=say)
     if cfg.record is not None:
         from vibrissa.data.recorder import Recorder
 

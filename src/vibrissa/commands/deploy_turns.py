@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from vibrissa.commands.deploy_stage import Desk, Say, Watching
     from vibrissa.data.recorder import Recorder
     from vibrissa.learn.policy import CheckpointPolicy
+    from vibrissa.show.camcorder import Camcorder
 
 ANEW = "place the things anew"
 AGAIN = "put the things back just where they stood before the last rollout"
@@ -69,6 +70,16 @@ def make_turns(
     def turn(number: int) -> Turn:
         stage = stages[0] if order.driver(number) == FIRST else stages[1]
         return Turn(stage, first_seed + number // 2, HIDDEN, AGAIN if number % 2 else ANEW)
+
+    return turn
+
+
+def filming(turns: Callable[[int], Turn], camcorder: Camcorder) -> Callable[[int], Turn]:
+    """The same turns, each of which is filmed under the number of its rollout."""
+
+    def turn(number: int) -> Turn:
+        camcorder.number = number
+        return turns(number)
 
     return turn
 

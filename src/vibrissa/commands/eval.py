@@ -214,6 +214,8 @@ def _open(cfg: Config, trial: Trial, seeds: Sequence[int]) -> RowFile | None:
     if cfg.out is None:
         return None
     file = open_rows(cfg.out, trial, versions())
+    if file.cut:
+        print(f"warning {file.cut}", file=sys.stderr)
     over = {row.seed for row in file.of(trial.name)} & set(seeds)
     if over and (cfg.video or cfg.rollouts or cfg.snapshots):
         raise UsageError(

@@ -244,6 +244,7 @@ def _judge(
         workers=cfg.workers,
         fleet=cfg.fleet,
         leave_out=leave_out,
+        say=_warn,
     )
     whom = [(cell.name, name) for cell, name in beside]
     return rows[: len(cells)], dict(zip(whom, rows[len(cells) :], strict=True))

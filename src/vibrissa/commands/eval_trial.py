@@ -105,7 +105,7 @@ def earlier(cfg: Config) -> tuple[Trial, dict[int, Row]]:
 
     A CHECKPOINT given beside it is where the weights lie now; they must be the same ones.
     """
-    from vibrissa.bench.outcomes import read_rows
+    from vibrissa.bench.outcomes import Read, read_file
     from vibrissa.bench.trials import OUTCOMES, read_trial, weights_of
     from vibrissa.learn.run import pretrained_folder
 
@@ -121,8 +121,10 @@ def earlier(cfg: Config) -> tuple[Trial, dict[int, Row]]:
 
         trial = replace(trial, device=device_named(cfg.device))
     file = cfg.again / OUTCOMES
-    rows = read_rows(file) if file.is_file() else []
-    before = {row.seed: row for row in rows if row.pilot == trial.name}
+    read = read_file(file) if file.is_file() else Read([])
+    if read.cut:
+        print(f"warning {read.cut}", file=sys.stderr)
+    before = {row.seed: row for row in read.rows if row.pilot == trial.name}
     if not before:
         raise UsageError(f"{cfg.again} holds no episode of {trial.name} yet.")
     unknown = [seed for seed in cfg.only_seed if seed not in before]

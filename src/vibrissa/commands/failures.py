@@ -10,6 +10,7 @@ from __future__ import annotations
 import datetime
 import json as json_
 import shlex
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -82,7 +83,7 @@ def run(cfg: Config) -> int:
 def _rows(cfg: Config) -> list[Row]:
     """The rows of one pilot. Raises UsageError where there are none."""
     from vibrissa.bench.order import HIDDEN
-    from vibrissa.bench.outcomes import read_rows
+    from vibrissa.bench.outcomes import read_file
     from vibrissa.bench.verdicts import UNLABELLED
 
     path = cfg.folder / OUTCOMES
@@ -91,7 +92,10 @@ def _rows(cfg: Config) -> list[Row]:
         where = f" Its cells do: {', '.join(cells)} in {cfg.folder / 'cells'}." if cells else ""
         other = " Name a folder that vibrissa eval --out left." * (not cells)
         raise UsageError(f"{cfg.folder} holds no {OUTCOMES}.{where}{other}")
-    rows = read_rows(path)
+    read = read_file(path)
+    rows = read.rows
+    if read.cut:
+        print(f"warning {read.cut}", file=sys.stderr)
     names = list(dict.fromkeys(row.pilot for row in rows))
     if not names:
         raise UsageError(f"{path} holds no episode yet.")

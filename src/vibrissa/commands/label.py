@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json as json_
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -48,7 +49,7 @@ def run(cfg: Config) -> int:
     compared = _compared(cfg)
     if compared:
         name_players(cfg.folder)
-    rows = read_all(cfg.folder)
+    rows = read_all(cfg.folder, _warn)
     if rows and not cfg.json:
         with_films(cfg.folder)
     if cfg.json:
@@ -62,15 +63,20 @@ def _ask(cfg: Config, rows: Sequence[Row]) -> None:
     """Walk through what is to be labelled, where somebody sits at a terminal."""
     from vibrissa.bench.blind import missing
     from vibrissa.bench.labelling import walk
+    from vibrissa.bench.logbook import place
     from vibrissa.control.keys import NoKeys, open_keys
 
-    every = [index for index, row in enumerate(rows) if row.reason != "fault"]
+    every = [place(row) for row in rows if row.reason != "fault"]
     wanted = every if cfg.all else missing(rows)
     if not wanted:
         return
     with open_keys(tell=lambda _: None) as keys:
         if not isinstance(keys, NoKeys):
             walk(cfg.folder, wanted, keys, say=_say, show=_shower(cfg))
+
+
+def _warn(line: str) -> None:
+    print(f"warning {line}", file=sys.stderr)
 
 
 def _say(line: str) -> None:
@@ -113,13 +119,13 @@ def _told(folder: Path, rows: Sequence[Row]) -> str:
 
 
 def _lines(folder: Path, rows: Sequence[Row]) -> list[str]:
-    from vibrissa.bench.logbook import film_of
+    from vibrissa.bench.logbook import film_of, place
 
     told = []
-    for index, row in enumerate(rows):
-        film = film_of(folder, index)
+    for row in rows:
+        film = film_of(folder, place(row))
         where = f"   {film}" if film.is_file() else ""
         who = f"{row.pilot}  " if row.pilot in ("A", "B") else ""
         became = row.failure_class.lower()
-        told.append(f"{index + 1:3d}  {who}{became:<26} {row.ticks:5d} ticks{where}")
+        told.append(f"{row.rollout:3d}  {who}{became:<26} {row.ticks:5d} ticks{where}")
     return told

@@ -21,6 +21,7 @@ COMPARED = 60  # ticks that tell how the arm's clock stands to the microphone's
 class Camcorder:
     """An observer that films what `frame` says into `path(number)`, counted from `number`.
 
+    Whoever leaves a number out sets `number` before the rollout.
     Pictures stand at the time they were captured, by the arm's clock; sound, heard on the host's,
     is moved to it. What a film lacks is said once through `say` and kept in `troubles`.
     """
@@ -39,7 +40,7 @@ class Camcorder:
         self.films: list[Path] = []
         self.troubles: list[str] = []
         self._path, self._frame, self._microphone = path, frame, microphone
-        self._number, self._say, self._patience_s, self._now = number, say, patience_s, now
+        self.number, self._say, self._patience_s, self._now = number, say, patience_s, now
         self._reel: Reel | None = None
 
     def on_start(self, start: Start) -> None:
@@ -73,8 +74,8 @@ class Camcorder:
             self._tell(f"{self._microphone.trouble} The films go on without sound.")
 
     def _begin(self, start_s: float) -> Reel:
-        path = self._path(self._number)
-        self._number += 1
+        path = self._path(self.number)
+        self.number += 1
         self.films.append(path)
         hear = self._heard if self._microphone is not None else None
         return Reel(path, self._fps, start_s, hear)
