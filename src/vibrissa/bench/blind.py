@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from vibrissa.bench.growth import PLANNED
 from vibrissa.bench.logbook import (
     OUTCOMES,
     counted,
@@ -150,7 +151,7 @@ def _tells(row: Row) -> bool:
 
 def _leave(folder: Path, told: dict, name: str, rows: Sequence[Row], contract: dict) -> None:
     """A folder of one policy's rows, as a deployment of its own."""
-    own = {k: v for k, v in told.items() if not k.startswith("against")}
+    own = {k: v for k, v in told.items() if not k.startswith("against") and k != PLANNED}
     if name == SECOND:
         own["checkpoint"] = told["against"]
         contract = told.get("against_contract", contract)

@@ -41,8 +41,9 @@ class Judged:
 
     Two of them are paired where both number the same: SEEDS, or one arm's placements.
     live: judged here, seed by seed, so that whoever looked may have stopped on what he saw.
-    stopped: so it was in an earlier comparison. scene: all that its seeds were played in, as plain
-    values; None where nobody knows.
+    stopped: so it was in an earlier comparison, or may have been in a folder whose number of
+    episodes was not fixed beforehand. scene: all that its seeds were played in, as plain values;
+    None where nobody knows.
     """
 
     label: str

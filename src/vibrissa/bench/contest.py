@@ -22,8 +22,8 @@ BLOCK = 16  # seeds between two looks: two rounds of the eight arms that stand s
 class Entrant:
     """Who competes: a setup that can be judged here, or rows that are there already.
 
-    scenes: what the seeds of its rows number; stopped: whether an earlier comparison ended when it
-    had seen enough of them; scene: what they were played in; see `compare.Judged`. words: what it
+    scenes: what the seeds of its rows number; stopped: whether somebody may have ended it when
+    enough of them were seen; scene: what they were played in; see `compare.Judged`. words: what it
     is. played: what else its outcomes come from, as plain values: weights, executed part. cautions:
     what a reader of its outcomes must know.
     """

@@ -20,8 +20,9 @@ from typing import TYPE_CHECKING
 
 from vibrissa.bench.compare import SEEDS, UNNAMED, scenes_differ
 from vibrissa.bench.contest import Entrant
+from vibrissa.bench.growth import chosen, in_order, planned
 from vibrissa.bench.judge import BESIDE
-from vibrissa.bench.logbook import counted, read_told
+from vibrissa.bench.logbook import counted, read_all, read_told
 from vibrissa.bench.options import PilotOptions, named
 from vibrissa.bench.order import HIDDEN, ORDER
 from vibrissa.bench.outcomes import Row, read_file
@@ -33,6 +34,7 @@ from vibrissa.bench.trials import (
     CELLS,
     OUTCOMES,
     SWEEP,
+    read_json,
     read_sweep,
     read_trial,
     weights_of,
@@ -199,21 +201,46 @@ def _recorded(one: Source, same_scenes: bool) -> Entrant:
         words = f"{len(rows)} rollouts that were judged, in {one.path}"
     if not rows:
         raise UsageError(f"{one.path} holds no judged episode yet.")
-    stopped = (file.parent / SETTINGS).is_file()
-    scene = scene_of(file.parent) if stopped else None
+    is_contest = (file.parent / SETTINGS).is_file()
+    scene = scene_of(file.parent) if is_contest else None
     if (file.parent / TRIAL).is_file():
         scene = read_trial(file.parent)[0].place.scene.to_dict()
     named_ = _named(rows, one.label)
+    grown = _grown(file.parent, read.rows, rows)
     return Entrant(
         one.label,
         words,
         None,
         named_,
         scenes,
-        stopped=stopped,
+        stopped=is_contest or bool(grown),
         scene=scene,
-        cautions=(read.cut,) if read.cut else (),
+        cautions=(*((read.cut,) if read.cut else ()), *grown),
     )
+
+
+def _grown(folder: Path, every: Sequence[Row], rows: Sequence[Row]) -> list[str]:
+    """That the number of episodes was not fixed beforehand, and what follows; else nothing.
+
+    every: all rows of the folder. rows: those that are compared.
+    """
+    numbers, there = [], len(rows)
+    if (folder / TRIAL).is_file():
+        numbers = planned(read_json(folder / TRIAL))
+    if folder.parent.name == CELLS and (folder.parent.parent / SWEEP).is_file():
+        numbers = [len(read_sweep(folder.parent.parent)["seeds"])]
+    if (folder / DEPLOYMENT).is_file():
+        numbers, there = planned(read_told(folder)[0]), len(every)
+        whole = folder if (folder / ORDER).is_file() else folder.resolve().parent
+        if (whole / ORDER).is_file():  # nobody knew any rate while pairs were added
+            numbers, there = planned(read_told(whole)[0])[-1:], len(read_all(whole))
+    why = chosen(numbers, there)
+    if not why:
+        return []
+    told = [f"{why}: pairs of seeds get the anytime test, which allows for that."]
+    if not in_order(numbers, [row.seed for row in rows]):
+        told.append("Later episodes have earlier seeds: that test takes them by their seeds.")
+    return told
 
 
 def _digest(rows: Sequence[Row]) -> str:

@@ -18,6 +18,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from vibrissa.bench.growth import PLANNED, asked_now, planned
 from vibrissa.bench.order import FIRST, HIDDEN, SECOND, read_order
 from vibrissa.bench.outcomes import (
     Read,
@@ -37,7 +38,7 @@ from vibrissa.core.errors import PolicyFault, UsageError, VibrissaError
 
 OUTCOMES, RECORDINGS = "outcomes.jsonl", "recordings"
 UNCOUNTED = (UNLABELLED, "ABORTED")  # nobody said what they came to
-KEPT = ("cautions", "datasets")  # told beside what was asked for
+KEPT = ("cautions", "datasets", PLANNED)  # told beside what was asked for
 
 
 class Logbook:
@@ -53,6 +54,7 @@ class Logbook:
         self._began_s = time.monotonic()
         self._cautions: list[str] = []
         self._datasets: list[str] = []
+        self._planned: list[int] = []
         self._take_folder()
         self._file = RowFile(folder / OUTCOMES)
 
@@ -98,6 +100,11 @@ class Logbook:
         self._cautions = list(lines)
         self._write_told()
 
+    def plan(self, rollouts: int) -> None:
+        """Keep how many rollouts were asked for. Raises UsageError."""
+        self._planned = asked_now(self._planned, rollouts, len(self.rows))
+        self._write_told()
+
     def recording(self, dataset: Path) -> None:
         """Keep where its rollouts are recorded, so that it can be noted there who played them."""
         self._datasets.append(str(dataset.resolve()))
@@ -119,6 +126,7 @@ class Logbook:
         if file.is_file():
             before, _ = read_told(self.folder)
             self._datasets = list(before.get("datasets") or ())
+            self._planned = planned(before)
             known = [k for k in {**before, **self._told} if k not in KEPT]
             differ = [k for k in known if before.get(k) != self._told.get(k)]
             if differ:
@@ -137,6 +145,7 @@ class Logbook:
     def _write_told(self) -> None:
         file = self.folder / DEPLOYMENT
         told = {**self._told, "cautions": self._cautions, "datasets": self._datasets}
+        told[PLANNED] = self._planned
         told["contract"] = self._contract.to_dict()
         part = file.with_suffix(".part")
         try:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vibrissa.bench.evaluate import Setup
+from vibrissa.bench.growth import PLANNED, asked_now, planned
 from vibrissa.bench.options import PilotOptions
 from vibrissa.bench.outcomes import RowFile
 from vibrissa.bench.row_folder import TRIAL
@@ -25,7 +26,7 @@ if TYPE_CHECKING:  # torch is loaded only where there is a policy
 SWEEP, OUTCOMES, CELLS = "sweep.json", "outcomes.jsonl", "cells"
 FORMAT = 1
 POLICY = "policy"
-_UNCOMPARED = ("versions", "what")  # told, but no reason to refuse a folder
+_UNCOMPARED = ("versions", "what", PLANNED)  # told, but no reason to refuse a folder
 MOST_TOLD = 4  # differences, of which a line names so many
 
 
@@ -156,6 +157,18 @@ def open_rows(folder: Path, trial: Trial, versions: Mapping[str, str]) -> RowFil
     return RowFile(folder / OUTCOMES)
 
 
+def plan(folder: Path, many: int, there: int) -> list[int]:
+    """Note that `folder` is to hold `many` episodes; all numbers that were ever asked for.
+
+    there: how many it holds. Raises UsageError for a disk that refuses.
+    """
+    raw = read_json(folder / TRIAL)
+    numbers = asked_now(planned(raw), many, there)
+    if numbers != raw.get(PLANNED):
+        _write_json(folder / TRIAL, {**raw, PLANNED: numbers})
+    return numbers
+
+
 def require_same(
     folder: Path, told: Mapping[str, Any], versions: Mapping[str, str], name: str
 ) -> None:
@@ -174,12 +187,19 @@ def require_same(
     require_new(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        part = folder / f".{name}.part"
-        text = json.dumps({**told, "versions": dict(versions)}, indent=2)
-        part.write_text(text + "\n", encoding="utf-8")
-        os.replace(part, file)
     except OSError as error:
         raise UsageError(f"{folder} cannot be made: {error.strerror}.") from error
+    _write_json(file, {**told, "versions": dict(versions)})
+
+
+def _write_json(file: Path, told: Mapping[str, Any]) -> None:
+    """Whole or not at all. Raises UsageError."""
+    part = file.with_name(f".{file.name}.part")
+    try:
+        part.write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
+        os.replace(part, file)
+    except OSError as error:
+        raise UsageError(f"{file.parent} cannot be made: {error.strerror}.") from error
 
 
 def require_new(folder: Path, flag: str = "--out") -> None:

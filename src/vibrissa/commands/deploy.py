@@ -123,6 +123,7 @@ def run(cfg: Config) -> int:
         if book.cut:
             say(f"warning {book.cut}")
         order = on.make_order(cfg, book)
+        book.plan(cfg.rollouts * len(policies))
         watching = on.make_watching(cfg, desk, book, opened, say)
         opened.enter_context(desk.real if desk.real is not None else closing(desk.arm))
         looks = on.take_looks(cfg, policies, desk.arm, book, say)

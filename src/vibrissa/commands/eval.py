@@ -147,7 +147,8 @@ def run(cfg: Config) -> int:
     seeds = cfg.only_seed or tuple(before) or range(cfg.seeds, cfg.seeds + cfg.episodes)
     setup = trial.setup(policy)
     odd = _first_look(setup, seeds)
-    file = _open(cfg, trial, seeds)
+    file, grown = _open(cfg, trial, seeds)
+    odd = [*odd, *grown]
     known = [] if file is None else file.rows
     kept = {"known": known, "keep": file.add if file is not None else lambda _: None}
     shape = {"slots": cfg.slots, "workers": cfg.workers, "fleet": cfg.fleet}
@@ -206,23 +207,36 @@ def _beside(judge: Callable[[], dict[str, list[Row]]]) -> tuple[dict[str, list[R
         return {}, f"Expert and zero pilot are not told: {cut}"
 
 
-def _open(cfg: Config, trial: Trial, seeds: Sequence[int]) -> RowFile | None:
-    """The rows of --out, with those that a call before left there, which nobody can watch again."""
+def _open(cfg: Config, trial: Trial, seeds: Sequence[int]) -> tuple[RowFile | None, list[str]]:
+    """The rows of --out, those of an earlier call too; and a warning where its number was changed.
+
+    Episodes that are there already cannot be watched again.
+    """
+    from vibrissa.bench.growth import changed
     from vibrissa.bench.page import versions
-    from vibrissa.bench.trials import open_rows
+    from vibrissa.bench.trials import open_rows, plan
 
     if cfg.out is None:
-        return None
+        return None, []
     file = open_rows(cfg.out, trial, versions())
     if file.cut:
         print(f"warning {file.cut}", file=sys.stderr)
-    over = {row.seed for row in file.of(trial.name)} & set(seeds)
+    there = {row.seed for row in file.of(trial.name)}
+    over = there & set(seeds)
     if over and (cfg.video or cfg.rollouts or cfg.snapshots):
         raise UsageError(
             f"{cfg.out} holds {len(over)} of these episodes already, and they are not made again. "
             f"To see them: vibrissa eval --from {cfg.out} --video FOLDER."
         )
-    return file
+    told = changed(plan(cfg.out, len(there | set(seeds)), len(there)))
+    if not told:
+        return file, []
+    line = (
+        f"In {cfg.out} {told}: intervals and p hold only if no rate that was seen decided that. "
+        "vibrissa compare allows for it."
+    )
+    print(f"warning {line}", file=sys.stderr)
+    return file, [line]
 
 
 def _watches(cfg: Config) -> list[Watch]:
