@@ -262,3 +262,20 @@ def test_an_episode_slower_than_its_rate_says_so_in_its_line() -> None:
     desk.session._play = slow
     desk.run(1)
     assert desk.lines[0].endswith("SLOWER than its rate: 21.3 ticks a second")
+
+
+def test_joints_that_cannot_be_believed_are_said_at_the_end_of_the_episode(monkeypatch) -> None:
+    desk, observe = _Desk(keys=NoKeys()), OneJoint.observe
+    marks = iter(["ok", "leap", "ok", "behind", "behind"])
+
+    def marked(arm: OneJoint) -> Observation:
+        return replace(observe(arm), state_health=next(marks, "ok"))
+
+    monkeypatch.setattr(OneJoint, "observe", marked)
+    desk.run(2)
+    assert desk.tape.ends[0].outcome.measures["joints_leap"] == 1
+    assert desk.lines == [
+        "episode 1 of 2: 6 ticks, saved (not judged); warning: 1 ticks in which a joint leapt, "
+        "2 ticks in which a joint did not follow; its rows are marked",
+        "episode 2 of 2: 6 ticks, saved (not judged)",
+    ]

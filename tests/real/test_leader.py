@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from twin.waiting import until
 
 from vibrissa.core.protocols import Pilot
 from vibrissa.real.leader import Leader
@@ -29,3 +30,15 @@ def test_it_leads_the_follower(leader, arm) -> None:
     decision = leader.decide(observation)
     assert decision.source == "human"
     assert arm.send(decision.action).shape == decision.action.shape
+
+
+def test_what_its_servos_report_in_their_answers_is_said_once(rig, twin) -> None:
+    said: list[str] = []
+    with Leader(rig.leader, retries=20, say=said.append) as leader:
+        for servo in twin.servos["leader"]:
+            servo.memory["Max_Voltage_Limit"] = 80
+        until(lambda: leader.read() is not None and said)
+        for _ in range(20):
+            leader.read()
+    (line,) = said
+    assert line.startswith("leader 'leader': every servo reports a voltage outside its limits")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from vibrissa.core.units import GRIPPER, JOINTS
-from vibrissa.real.watch import Watch
+from vibrissa.real.watch import COMPLAINTS, ENCODER, Complaints, Watch
 
 QUIET = {
     "Present_Load": 300,
@@ -96,3 +96,29 @@ def test_a_servo_that_tripped_stops_the_arm() -> None:
     watch = Watch()
     _run(watch, "Status", 1, 32, 1)
     assert "shoulder_lift gives way by itself: overloaded" in watch.stop
+
+
+@pytest.mark.parametrize("bit", [1, 2, 4, 8, 16, 32])
+def test_whatever_a_servo_reports_is_one_line(bit) -> None:
+    status = np.zeros(len(JOINTS), np.int64)
+    status[2] = bit
+    complaints = Complaints()
+    said = [line for tick in range(60) for line in complaints.look(status, tick / 30)]
+    assert said == [f"elbow_flex reports {COMPLAINTS[bit]}"]
+    assert complaints.look(status | bit, 40.0) == [f"every servo reports {COMPLAINTS[bit]}"]
+
+
+@pytest.mark.parametrize(("bit", "word"), [(1, "supply"), (16, "angle")])
+def test_a_complaint_that_takes_no_torque_is_said_and_the_arm_goes_on(bit, word) -> None:
+    watch = Watch()
+    told = _run(watch, "Status", 2, bit, 5)
+    assert len(told) == 1
+    assert word in next(iter(told.values()))
+    assert not watch.holding
+    assert not watch.stop
+
+
+def test_an_encoder_that_fails_stops_the_arm() -> None:
+    watch = Watch()
+    _run(watch, "Status", 2, ENCODER, 1)
+    assert watch.stop.startswith("stopped: elbow_flex reports a fault of its encoder")

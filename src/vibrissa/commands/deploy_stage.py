@@ -109,7 +109,7 @@ def _real(cfg: Config, rig: Rig, wanted: Contract, say: Say) -> RealArm:
 
     A camera that the policy does not look through may be missing, unless it is to be recorded.
     """
-    from vibrissa.real.arm import RealArm
+    from vibrissa.commands.rigs import make_real
 
     if cfg.record is None:
         cameras = [
@@ -117,7 +117,7 @@ def _real(cfg: Config, rig: Rig, wanted: Contract, say: Say) -> RealArm:
             for camera in rig.cameras
         ]
         rig = replace(rig, cameras=tuple(cameras))
-    return RealArm(rig, wanted.rate_hz, instruction=wanted.instruction, say=say)
+    return make_real(rig, rate_hz=wanted.rate_hz, instruction=wanted.instruction, say=say)
 
 
 def _looked_through(camera: str, wanted: Contract) -> bool:

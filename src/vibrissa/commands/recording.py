@@ -196,6 +196,7 @@ def _stand(
         instruction=cfg.instruction,
         home="none" if cfg.pilot in LEADERS else home,
         say=say,
+        led=cfg.pilot == "leader",
     )
     return Stand(arm, real=arm), None
 
@@ -237,12 +238,12 @@ def _home(cfg: Config, rig: Rig) -> Home:
     return home
 
 
-def _lead(cfg: Config, rig: Rig, stand: Stand, keys: Keys, opened: ExitStack) -> Lead:
+def _lead(cfg: Config, rig: Rig, stand: Stand, keys: Keys, opened: ExitStack, say: Say) -> Lead:
     from vibrissa.control.pilots import Zero
 
     who = cfg.pilot
     if who in LEADERS:
-        return open_leader(rig, who, stand, keys, opened)
+        return open_leader(rig, who, stand, keys, opened, say)
     if who == "policy":
         assert cfg.checkpoint is not None  # _check has seen to it
         return policy_lead(cfg.checkpoint, stand.arm.contract, cfg.device, keys)
@@ -268,7 +269,7 @@ def _sit(
     from vibrissa.control.paced import Paced
     from vibrissa.control.session import HumanTask, Interlude, Session
 
-    lead = _lead(cfg, rig, stand, keys, opened)
+    lead = _lead(cfg, rig, stand, keys, opened, status.say)
     keys = lead.rest
     if lead.told:
         status.say(lead.told)

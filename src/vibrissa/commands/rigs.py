@@ -67,11 +67,18 @@ def rig_of(config: Path | None, options: type, cameras: Sequence[str] = ()) -> R
     return replace(rig, cameras=_picked(rig.cameras, cameras))
 
 
-def make_real(rig: Rig, *, rate_hz: float, instruction: str, home: Home, say: Say) -> RealArm:
-    """The rig's arm, not yet connected: its contract can be looked at."""
+def make_real(
+    rig: Rig, *, rate_hz: float, instruction: str, say: Say, home: Home = "none", led: bool = False
+) -> RealArm:
+    """The rig's arm, not yet connected: its contract can be looked at.
+
+    led: whether the rig's leader will lead it. Raises UsageError for a rig that must not be used.
+    """
+    from vibrissa.commands.checked import check_rig, examine
     from vibrissa.real.arm import RealArm
 
-    return RealArm(rig, rate_hz, instruction=instruction, homing=home, say=say)
+    check_rig(rig, say, led=led)
+    return RealArm(rig, rate_hz, instruction=instruction, homing=home, say=say, examine=examine)
 
 
 def require_keys(who: str, keys: Keys) -> None:
@@ -82,8 +89,9 @@ def require_keys(who: str, keys: Keys) -> None:
         raise UsageError("--pilot keyboard: its keys come from a terminal, and there is none here.")
 
 
-def open_leader(rig: Rig, who: str, stand: Stand, keys: Keys, opened: ExitStack) -> Lead:
+def open_leader(rig: Rig, who: str, stand: Stand, keys: Keys, opened: ExitStack, say: Say) -> Lead:
     """Whoever leads by hand, open until `opened` is closed; for "keyboard" with some of `keys`."""
+    from vibrissa.commands.checked import check_rig, examine
     from vibrissa.control.forward import Eased
     from vibrissa.control.jog import JOG_KEYS, KEYS_TOLD, Jog, KeySpeeds
     from vibrissa.control.keys import split
@@ -105,9 +113,10 @@ def open_leader(rig: Rig, who: str, stand: Stand, keys: Keys, opened: ExitStack)
         )
     from vibrissa.real.leader import Leader
 
-    eased = Eased(
-        opened.enter_context(Leader(rig.leader, retries=rig.arm.read_retries)), keeps=keeps
-    )
+    if stand.real is None:  # otherwise both were judged together, before the arm had torque
+        check_rig(rig, say, led=True)
+    leader = Leader(rig.leader, retries=rig.arm.read_retries, say=say, examine=examine)
+    eased = Eased(opened.enter_context(leader), keeps=keeps)
     return Lead(eased, keys, part=eased.part)
 
 

@@ -80,12 +80,12 @@ def run(cfg: Config) -> int:
         keys = opened.enter_context(open_keys(tell=status.say))
         require_keys(who, keys)
         watching = (status, *live_view(cfg.live, cfg.live_file, opened))
-        stand = _stand(cfg, rig, opened, status)
-        lead = open_leader(rig, who, stand, keys, opened)
+        stand = _stand(cfg, rig, who, opened, status)
+        lead = open_leader(rig, who, stand, keys, opened, status.say)
         paced, freely, mending, vitals = _around(cfg, lead, stand, keys, status, watching)
         status.announce("teleop", 0, 0, freely.seconds)
         stopped = _lead(paced, freely, mending)
-    _tell(cfg, paced, vitals, mending)
+    _tell(cfg, paced, vitals, mending, freely)
     return int(not stopped)
 
 
@@ -103,7 +103,7 @@ def _check(cfg: Config, rig: Rig) -> str:
     return who
 
 
-def _stand(cfg: Config, rig: Rig, opened: ExitStack, status: StatusLine) -> Stand:
+def _stand(cfg: Config, rig: Rig, who: str, opened: ExitStack, status: StatusLine) -> Stand:
     if rig.arm.kind == "simulated":
         from vibrissa.sim.arm import SimArm
         from vibrissa.sim.tasks import make_scene
@@ -113,7 +113,7 @@ def _stand(cfg: Config, rig: Rig, opened: ExitStack, status: StatusLine) -> Stan
         return Stand(arm)
     if not cfg.live and cfg.live_file is None:
         rig = replace(rig, cameras=())
-    real = make_real(rig, rate_hz=cfg.rate, instruction="", home="none", say=status.say)
+    real = make_real(rig, rate_hz=cfg.rate, instruction="", say=status.say, led=who == "leader")
     return Stand(opened.enter_context(real), real=real)
 
 
@@ -163,7 +163,11 @@ def _lead(paced: Paced, freely: Freely, mending: Mending) -> bool:
                 return False
 
 
-def _tell(cfg: Config, paced: Paced, vitals: Vitals | None, mending: Mending) -> None:
+def _tell(
+    cfg: Config, paced: Paced, vitals: Vitals | None, mending: Mending, freely: Freely
+) -> None:
+    from vibrissa.control.doubts import in_words
+
     forwarding = paced.forwarding
     assert forwarding is not None  # everybody in LEADERS is followed
     if cfg.json:
@@ -175,6 +179,7 @@ def _tell(cfg: Config, paced: Paced, vitals: Vitals | None, mending: Mending) ->
                 "latency_p99_ms": round(forwarding.pass_p99_s * 1e3, 3),
                 "gap_most_ms": round(forwarding.gap_most_s * 1e3, 3),
             },
+            "joints": freely.measures(),
             "faults": mending.faults,
         }
         print(json_.dumps(told))
@@ -182,3 +187,6 @@ def _tell(cfg: Config, paced: Paced, vitals: Vitals | None, mending: Mending) ->
     print("\n".join(paced.told()))
     if vitals is not None:
         print(vitals.told())
+    doubts = in_words(freely.measures())
+    if doubts:
+        print(f"warning: {doubts}")

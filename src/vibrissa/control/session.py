@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from vibrissa.control.doubts import Doubts, in_words
 from vibrissa.control.keys import Keys
 from vibrissa.control.mending import Mending
 from vibrissa.core.episode import Episode, Observation, Reason
@@ -65,14 +66,16 @@ class HumanTask:
         self._keys = _Awake(keys, round(deaf_s * rate_hz))
         self._task = also if isinstance(also, Task) else None
         self._judge = also.judge if isinstance(also, Task) else also
+        self._doubts = Doubts()
 
     def reset(self) -> None:
-        self.said = None
+        self.said, self._doubts = None, Doubts()
         self._keys.reset()
         if self._task is not None:
             self._task.reset()
 
     def judge(self, observation: Observation) -> Verdict | None:
+        self._doubts.see(observation)
         self.said = WORDS.get(self._keys.poll() or "")
         verdict = self._judge(observation) if self._judge is not None else None
         return verdict if self.said is None else _VERDICTS[self.said]
@@ -88,7 +91,8 @@ class HumanTask:
         return "SUCCESS" if reason == "success" else ""
 
     def measures(self) -> Mapping[str, float]:
-        return self._task.measures() if self._task is not None else {}
+        own = self._task.measures() if self._task is not None else {}
+        return {**own, **self._doubts.measures()}
 
 
 class Interlude:
@@ -130,11 +134,13 @@ class Freely:
         self.seconds, self._keys = seconds, keys
         self.max_ticks = sys.maxsize if math.isinf(seconds) else max(1, round(seconds * rate_hz))
         self.said: Said | None = None
+        self._doubts = Doubts()
 
     def reset(self) -> None:
         self.said = None
 
     def judge(self, observation: Observation) -> Verdict | None:
+        self._doubts.see(observation)
         if self._keys.poll() != "esc":
             return None
         self.said = "stop"
@@ -144,7 +150,8 @@ class Freely:
         return ""
 
     def measures(self) -> Mapping[str, float]:
-        return {}
+        """Of everything since it was made, whatever faults came between."""
+        return self._doubts.measures()
 
 
 class _Awake:
@@ -258,7 +265,9 @@ class Session:
         if outcome.measures.get("slower_than_stated"):
             reached_hz = outcome.measures["reached_hz"]
             slow = f", SLOWER than its rate: {reached_hz:.1f} ticks a second"
-        self._tell(f"episode {number} of {total}: {outcome.ticks} ticks, {became}{slow}")
+        doubts = in_words(outcome.measures)
+        marked = f"; warning: {doubts}; its rows are marked" if doubts else ""
+        self._tell(f"episode {number} of {total}: {outcome.ticks} ticks, {became}{slow}{marked}")
 
     def _tally(self, before: int, *, stopped: bool = False, broken: bool = False) -> Tally:
         saved = self._saved() - before

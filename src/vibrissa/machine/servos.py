@@ -18,7 +18,7 @@ from vibrissa.machine.joint_ranges import JointCalibration
 from vibrissa.machine.lines import Line, broken, ok, warning
 
 STS3215 = 777
-STATUS = ("voltage", "encoder", "temperature", "current", "", "overload")  # bit 0 upwards
+STATUS = ("voltage", "encoder", "temperature", "current", "angle", "overload")  # bit 0 upwards
 LOW_V, USB_V, TALL_V, TWELVE_V = 4.5, 5.6, 9.5, 10.5
 UNEVEN_V = 0.6  # between the servos of one arm, at rest
 WARM_C, HOT_MARGIN_C = 55, 5
@@ -124,10 +124,13 @@ def _servo(arm: str, joint: str, servo: Servo) -> Line:
     if servo.model != STS3215:
         do = "an SO-101 has STS3215 servos, and LeRobot refuses another"
         return broken(about, f"model {servo.model} rather than {STS3215}; {told}", do)
+    volts = _volts(about, told, servo)
+    if volts is not None and volts.state == "broken":  # why it complains
+        return volts
     if servo.troubles:
         do = "switch its supply off and on; where it comes back, see load, cables and supply"
         return broken(about, f"it complains of {', '.join(servo.troubles)}; {told}", do)
-    return _volts(about, told, servo) or _heat(about, told, servo) or ok(about, told)
+    return volts or _heat(about, told, servo) or ok(about, told)
 
 
 def _volts(about: str, told: str, servo: Servo) -> Line | None:

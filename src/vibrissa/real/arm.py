@@ -20,19 +20,26 @@ from numpy.typing import NDArray
 
 from vibrissa.control.limits import Limits
 from vibrissa.core.contract import Contract, so101
-from vibrissa.core.episode import Observation
+from vibrissa.core.episode import Observation, StateHealth
 from vibrissa.core.errors import ArmFault, UsageError
+from vibrissa.core.units import JOINTS
 from vibrissa.real.cameras import Cameras, specs
+from vibrissa.real.following import Following
+from vibrissa.real.greet import Examine, unexamined
 from vibrissa.real.homing import TICK_S, Path, pose_rad, way
 from vibrissa.real.leaving import at_exit, signals_as_interrupts
 from vibrissa.real.link import Link
 from vibrissa.real.rig import Rig
-from vibrissa.real.watch import Watch
+from vibrissa.real.watch import AGAIN_S, Watch
 
 HOLD_RAD = np.deg2rad(5.0)  # an arm that lags its target less than this holds at the target
 LED_S = 0.25  # an arm that was given a target so lately is being led
 GENTLE_RAD_S = np.deg2rad(90.0)  # until the arm has once come near what it is asked
 NEAR_RAD = np.deg2rad(3.0)
+HAND_RAD_S = np.deg2rad(30.0)  # of a joint that stands outside the limits, until it is within
+OUTSIDE_RAD = np.deg2rad(2.0)  # what is worth a line
+LATE_TICKS, ARRIVED_RAD = 150, 1e-3  # of `TICK_S`, at the end of a way
+REBOOT_S = 0.12  # an answer that took so long may be a servo's that began anew, without torque
 WARNING_S = 1.5  # between the word and the torque going off: a hand needs that long
 
 
@@ -40,8 +47,9 @@ class RealArm:
     """One SO-101 follower and its cameras. `connect` first; then it is an Arm; `close` at last.
 
     homing: how `reset` goes to the rig's home pose: "none", "direct" or "staged" (through the
-    middle of every joint). say: where a line for the operator goes. As a context manager it
-    connects, and closes with its troubles noted on whatever exception is on its way.
+    middle of every joint). say: where a line for the operator goes. examine: who judges the servos
+    before they get torque, see `greet`. As a context manager it connects, and closes with its
+    troubles noted on whatever exception is on its way.
     """
 
     def __init__(
@@ -53,6 +61,7 @@ class RealArm:
         homing: Path = "none",
         warning_s: float = WARNING_S,
         say: Callable[[str], None] | None = None,
+        examine: Examine = unexamined,
         now: Callable[[], float] = time.perf_counter,
         sleep: Callable[[float], None] = time.sleep,
     ):
@@ -62,7 +71,7 @@ class RealArm:
         self.homing: Path = homing
         self.say = say or (lambda line: print(line, file=sys.stderr, flush=True))
         self._now, self._sleep = now, sleep
-        self.link = Link(rig.arm, say=self.say, now=now, sleep=sleep)
+        self.link = Link(rig.arm, say=self.say, examine=examine, now=now, sleep=sleep)
         self.cameras = Cameras(rig.cameras, say=self.say)
         self.contract: Contract = so101(
             rate_hz=rate_hz,
@@ -73,7 +82,8 @@ class RealArm:
         self._limits = Limits(*self.link.calibration.bounds_rad())
         self._speed_rad_s = float(np.deg2rad(rig.arm.max_speed_deg_s))
         self._step_rad = float(np.deg2rad(rig.arm.max_step_deg))
-        self._watch = Watch()
+        self._watch, self._following = Watch(), Following()
+        self._leapt_s: dict[str, float] = {}  # when a leap of a joint was last said
         self._leaving = ExitStack()
         self._connected = False
         self._target: NDArray[np.float32] | None = None  # (A,), None while nothing is sent
@@ -126,6 +136,7 @@ class RealArm:
             raise ArmFault("an arm that is not connected cannot be reset: call connect() first.")
         if not self._is_led():
             self._watch.clear()
+            self._following.clear()
             self.link.come_back()
             self._settle()
             self._gentle = True
@@ -146,7 +157,9 @@ class RealArm:
             self._tick, self._pending = self._tick + 1, False
         state = self.link.joints.rad()
         time_s = self._now() - self._began_s
-        self._look_after(time_s)
+        self.link.require_one_turn()
+        self._look_after(self._now())
+        state_health = self._believed(state, self._now())
         frames = self.cameras.latest(state)
         return Observation(
             tick=self._tick,
@@ -156,6 +169,7 @@ class RealArm:
             captured_s={name: f.captured_s - self._began_s for name, f in frames.items()},
             sequence={name: frame.sequence for name, frame in frames.items()},
             health={name: f.health for name, f in frames.items() if f.health != "ok"},
+            state_health=state_health,
         )
 
     def send(self, action: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -169,7 +183,7 @@ class RealArm:
         if self._watch.holding:
             return previous.copy()
         now_s = self._now()
-        sent, _ = self._limited(now_s - self._sent_s).apply(asked, previous)
+        sent = self._limited(previous, now_s - self._sent_s).keep(asked, previous)
         if self._gentle and np.abs(sent - asked).max() < NEAR_RAD:
             self._gentle = False
         self._aim(sent, now_s)
@@ -224,8 +238,14 @@ class RealArm:
     def _go(self, goal: NDArray[np.float32], path: Path, where: str) -> str:
         try:
             self._settle()
+            end = np.clip(goal, self._limits.low, self._limits.high)
             for point in way(self._require_target(), goal, path):
                 self.send(point)
+                self._sleep(TICK_S)
+            for _ in range(LATE_TICKS):  # a joint from outside its limits comes later
+                if np.abs(self._require_target() - end).max() < ARRIVED_RAD:
+                    break
+                self.send(end)
                 self._sleep(TICK_S)
         except ArmFault as fault:
             return f"the way {where} was broken off: {fault}"
@@ -238,26 +258,60 @@ class RealArm:
         return self._now() - self._sent_s < LED_S
 
     def _settle(self) -> None:
-        """Take the measured pose as target."""
+        """Take the measured pose as target, also where it is outside the limits."""
         here = self.link.joints.rad()
-        self._aim(np.clip(here, self._limits.low, self._limits.high), self._now())
+        outside = np.maximum(self._limits.low - here, here - self._limits.high)
+        for i in np.flatnonzero(outside > OUTSIDE_RAD):
+            self.say(
+                f"{self.link.what}: {JOINTS[i]} stands {np.rad2deg(outside[i]):.0f}° outside its "
+                "limits; its next move brings it back, slowly."
+            )
+        self._aim(here, self._now())
 
     def _aim(self, target: NDArray[np.float32], now_s: float) -> None:
         self.link.aim(target)
         self._target, self._sent_s = target, now_s
 
-    def _limited(self, since_s: float) -> Limits:
-        """The limits for a target `since_s` after the last one."""
+    def _limited(self, previous: NDArray[np.float32], since_s: float) -> Limits:
+        """The limits for a target `since_s` after the last one, which was `previous` (A,)."""
         speed = min(self._speed_rad_s, GENTLE_RAD_S) if self._gentle else self._speed_rad_s
-        return replace(self._limits, most_rad_s=min(speed * since_s, self._step_rad), tick_s=1.0)
+        most: float | NDArray[np.float64] = min(speed * since_s, self._step_rad)
+        outside = (previous < self._limits.low) | (previous > self._limits.high)
+        if outside.any():
+            most = np.where(outside, min(most, HAND_RAD_S * since_s), most)
+        return replace(self._limits, most_rad_s=most, tick_s=1.0)
 
-    def _look_after(self, time_s: float) -> None:
-        """What came along with the positions; a line, a hold or a stop come of it."""
-        for line in self._watch.look(self.link.joints.senses, time_s):
+    def _believed(self, state: NDArray[np.float32], now_s: float) -> StateHealth:
+        """Whether `state` is possible, and whether the arm goes where it is sent."""
+        joints, target = self.link.joints, self._require_target()
+        lines = self._following.look(state, target, now_s)
+        if lines or joints.waited_s > REBOOT_S:
+            self._require_torque()
+        for line in lines:
             self.say(f"{self.link.what}: {line}")
+        for i in np.flatnonzero(joints.leapt):
+            if now_s - self._leapt_s.get(JOINTS[i], -np.inf) >= AGAIN_S:
+                self._leapt_s[JOINTS[i]] = now_s
+                self.say(f"{self.link.what}: {JOINTS[i]} read further away than it can have moved.")
+        return "leap" if joints.leapt.any() else "behind" if self._following.behind.any() else "ok"
+
+    def _look_after(self, now_s: float) -> None:
+        """What came along with the positions; a line, a hold or a stop come of it."""
+        held = self._watch.holding
+        for line in self._watch.look(self.link.joints.senses, now_s):
+            self.say(f"{self.link.what}: {line}")
+        if held and not self._watch.holding:  # power that sagged may have been gone
+            self._require_torque()
         if self._watch.stop:
             self.link.bus.write_all("Torque_Limit", self._watch.torque_limits())
             raise ArmFault(f"{self.link.what}: {self._watch.stop}")
+
+    def _require_torque(self) -> None:
+        """Raise ArmFault where a joint has lost its torque; the next reset gives it back."""
+        limp = self.link.lost_torque()
+        if limp:
+            self._gentle = True
+            raise ArmFault(limp)
 
     def _require_target(self) -> NDArray[np.float32]:
         if self._target is None:

@@ -53,6 +53,7 @@ class ServoBus:
         self._driver: Any = None
         self.trouble = 0  # requests that had to be asked again
         self._salt, self._lost_s = 0, float("-inf")
+        self.errors = np.zeros(len(JOINTS), np.int64)  # the error byte of each servo's last answer
 
     @property
     def is_open(self) -> bool:
@@ -161,13 +162,17 @@ class ServoBus:
             reader.addParam(id)
         result = reader.txPacket()
         rows = []
+        errors = []
         for id in IDS:
             data: list[int] = []
+            error = 0
             while result == 0 and len(data) != asked + 1:  # what follows the data is the checksum
-                data, result, _ = packets.readRx(self._driver.port_handler, id, LONGEST)
+                data, result, error = packets.readRx(self._driver.port_handler, id, LONGEST)
             rows.append(data[:length])
+            errors.append(error)
         if result != 0:
             raise ConnectionError(packets.getTxRxResult(result))
+        self.errors = np.array(errors, np.int64)
         return np.array(rows, np.uint8)
 
     def _require_whole(self) -> None:

@@ -68,6 +68,10 @@ class Calibration:
         low = np.maximum(LOW_RAD, -half).astype(np.float32)
         return low, np.minimum(HIGH_RAD, half).astype(np.float32)
 
+    def range_ticks(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Lowest and highest calibrated position (6,), as the servos hold them too."""
+        return self._low.astype(np.int64), self._high.astype(np.int64)
+
     @property
     def _low(self) -> NDArray[np.float64]:
         return np.array([joint.range_min for joint in self.joints], np.float64)
@@ -117,8 +121,10 @@ def save_calibration(calibration: Calibration, path: Path) -> None:
         raise UsageError(f"the calibration {path} cannot be written: {error.strerror}.") from error
 
 
-def require_same(wanted: Calibration, registers: Mapping[str, tuple[int, int, int]]) -> None:
-    """Raise ArmFault when the servos hold another calibration than the file.
+def require_same(
+    wanted: Calibration, registers: Mapping[str, tuple[int, int, int]], what: str
+) -> None:
+    """Raise ArmFault when the servos of `what`, an arm's name, hold another calibration.
 
     registers: joint → (homing offset, lowest, highest position) as read from the servo.
     """
@@ -129,8 +135,8 @@ def require_same(wanted: Calibration, registers: Mapping[str, tuple[int, int, in
             told.append(f"{name} has {_range(*registers[name])}, the file {_range(*want)}")
     if told:
         raise ArmFault(
-            f"the servos hold another calibration than the file: {'; '.join(told)}. "
-            "Choose this arm's own file (arm.calibration), or calibrate again: vibrissa setup."
+            f"{what}: the servos hold another calibration than the file: {'; '.join(told)}. "
+            "Name this arm's own file (calibration: in the rig), or calibrate it: vibrissa setup."
         )
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vibrissa.core.errors import ArmFault
 from vibrissa.core.units import JOINTS
@@ -17,19 +19,40 @@ MODEL_NUMBER = 777  # STS3215
 # An STS3215 runs from 4 to 7.4 V or to 12 V; LeRobot's kits have a 5 V or a 12 V supply. Below
 # 4.5 V a loaded joint sags before it moves. In tenths of a volt, as the servo tells it.
 LEAST_VOLTAGE, MOST_VOLTAGE = 45, 135
+HAND_TICKS_S = 341  # 30 °/s, for a servo that turns back into its range by itself
 
 
-def greet(bus: ServoBus, calibration: Calibration) -> tuple[str, ...]:
-    """Check the servos behind an open port; what is odd but no reason to stop, a line each.
+@dataclass(frozen=True)
+class Examined:
+    """What somebody makes of an arm's servos: what forbids to use them, and what is to be said."""
+
+    refused: Sequence[str] = field(default=())
+    warned: Sequence[str] = field(default=())
+
+
+# Judges servos by their registers: it is given a function of a register's name and a joint's.
+Examine = Callable[[Callable[[str, str], int]], Examined]
+
+
+def unexamined(_read: Callable[[str, str], int]) -> Examined:
+    """For programs that bring nobody who judges."""
+    return Examined()
+
+
+def greet(
+    bus: ServoBus, calibration: Calibration, examine: Examine = unexamined
+) -> tuple[str, ...]:
+    """Check the servos behind an open port; what is unusual but no reason to stop, a line each.
 
     Raises ArmFault, one line with every name, for servos that are missing, of another model, of
-    different firmware, without enough voltage, or with another calibration.
+    different firmware, without enough voltage, with another calibration, or that `examine`
+    refuses: on a supply that they do not bear, with a fault that they report, too hot.
     """
     _require_all(bus)
     _require_one_firmware(bus)
-    odd = _voltages(bus)
-    require_same(calibration, calibration_of(bus))
-    return odd
+    warned = (*_voltages(bus), *_examined(bus, examine))
+    require_same(calibration, calibration_of(bus), bus.what)
+    return warned
 
 
 def configure(bus: ServoBus, cfg: ArmCfg) -> None:
@@ -48,10 +71,12 @@ def configure(bus: ServoBus, cfg: ArmCfg) -> None:
             _set(bus, "Phase", JOINTS[i], int(phase) & ~0x10)
 
 
-def take_torque(bus: ServoBus) -> None:
+def take_torque(bus: ServoBus, slow: NDArray[np.bool_] | None = None) -> None:
     """Make every servo hold where it is.
 
     The goal goes first: a servo whose torque comes on turns to whatever goal it was left with.
+    slow: joints (6,) outside their range, to which a servo goes back whatever its goal is: they do
+    so at a hand's speed, until `at_full_speed`.
     """
     here = bus.read_all("Present_Position")
     on, locked = bus.read_all("Torque_Enable"), bus.read_all("Lock")
@@ -60,10 +85,25 @@ def take_torque(bus: ServoBus) -> None:
         if tripped[i]:  # only torque off ends it; it had next to none
             bus.write("Torque_Enable", joint, 0)
         if not on[i] or tripped[i]:
+            if slow is not None and slow[i]:
+                bus.write("Goal_Velocity", joint, HAND_TICKS_S)
             bus.write("Goal_Position", joint, int(np.clip(here[i], 0, 4095)))
             bus.write("Torque_Enable", joint, 1)
         if not locked[i]:
             bus.write("Lock", joint, 1)
+
+
+def at_full_speed(bus: ServoBus) -> None:
+    """Take back what `take_torque` set for joints outside their range."""
+    for joint, speed in zip(JOINTS, bus.read_all("Goal_Velocity"), strict=True):
+        if speed:
+            bus.write("Goal_Velocity", joint, 0)
+
+
+def limp(bus: ServoBus) -> list[str]:
+    """The joints whose servo has no torque."""
+    on = bus.read_all("Torque_Enable")
+    return [joint for joint, its in zip(JOINTS, on, strict=True) if not its]
 
 
 def _wanted(cfg: ArmCfg) -> dict[str, Mapping[str, int]]:
@@ -138,7 +178,26 @@ def _voltages(bus: ServoBus) -> tuple[str, ...]:
             "Check the power supply and its plug."
         )
     high = [f"{j} {v / 10:.1f} V" for j, v in zip(JOINTS, volts, strict=True) if v > MOST_VOLTAGE]
-    return (f"{bus.what}: much voltage: {', '.join(high)}",) if high else ()
+    return (f"{bus.what}: high voltage: {', '.join(high)}",) if high else ()
+
+
+def _examined(bus: ServoBus, examine: Examine) -> tuple[str, ...]:
+    """Have the servos judged; one question for each register. Raises ArmFault."""
+    known: dict[str, NDArray[np.int64]] = {}
+    bus.present()  # every answer carries the flags of its servo
+    errors = bus.errors
+
+    def read(register: str, joint: str) -> int:
+        if register not in known:
+            values = bus.read_all(register)
+            # What a new torque ends is no reason not to give it.
+            known[register] = (values | errors) & ~TRIPPED if register == "Status" else values
+        return int(known[register][JOINTS.index(joint)])
+
+    found = examine(read)
+    if found.refused:
+        raise ArmFault(f"{bus.what}: {'; '.join(found.refused)}")
+    return tuple(f"{bus.what}: {line}" for line in found.warned)
 
 
 def _named(joint: str) -> str:

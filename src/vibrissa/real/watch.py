@@ -50,7 +50,37 @@ BOUNDS = (
 )
 STATUS = "Status"
 FLAGS = {4: "too hot", 8: "too much current", 32: "overloaded"}  # bits that take its torque
+VOLTAGE, ENCODER, ANGLE = 1, 2, 16  # the other bits: it goes on, and only reports them
+COMPLAINTS = {
+    VOLTAGE: "a voltage outside its limits: see which supply is plugged in (vibrissa doctor)",
+    ENCODER: "a fault of its encoder, so where it is cannot be believed: replace the servo",
+    4: "too much heat: let it rest",
+    8: "too much current: see what it pushes against",
+    ANGLE: "an angle outside its limits: move the arm back by hand, or calibrate it",
+    32: "an overload: see what it pushes against",
+}
 Key = tuple[str, int, int]  # register, joint, level: 1 warn, 2 hold, 3 stop
+
+
+class Complaints:
+    """What servos report by the error byte of their answers, a line for each kind of trouble."""
+
+    def __init__(self) -> None:
+        self._said_s: dict[int, float] = {}
+
+    def look(self, status: NDArray[np.int64], now_s: float) -> list[str]:
+        """`status` (6,) as of now; the lines that are to be said, each at most every 30 s."""
+        if not status.any():
+            return []
+        said = []
+        for bit, told in COMPLAINTS.items():
+            joints = [JOINTS[j] for j in np.flatnonzero(status & bit)]
+            if joints and now_s - self._said_s.get(bit, -np.inf) >= AGAIN_S:
+                self._said_s[bit] = now_s
+                who = "every servo reports" if len(joints) == len(JOINTS) else ", ".join(joints)
+                reports = "" if len(joints) == len(JOINTS) else " report" + "s" * (len(joints) == 1)
+                said.append(f"{who}{reports} {told}")
+        return said
 
 
 class Watch:
@@ -66,6 +96,7 @@ class Watch:
         """A new episode; what is still wrong will be seen again at once."""
         self._since: dict[Key, float] = {}
         self._said: dict[Key, float] = {}
+        self._complaints = Complaints()
         self._held: set[str] = set()
         self._weak: set[int] = set()
         self.stop = ""
@@ -84,6 +115,9 @@ class Watch:
     def look(self, senses: Mapping[str, NDArray[np.int64]], now_s: float) -> list[str]:
         """Judge what was felt at a tick, register → (6,); the lines that are to be said."""
         said = [line for bound in BOUNDS for line in self._judge(bound, senses, now_s)]
+        sags = any(key[0] == "Present_Voltage" for key in self._since)
+        reported = (0 if sags else VOLTAGE) | ANGLE  # a sag is said with its volts
+        said += self._complaints.look(senses[STATUS] & reported, now_s)
         return said + self._flags(senses[STATUS], now_s)
 
     def _judge(
@@ -114,6 +148,8 @@ class Watch:
         said = []
         for joint, flags in enumerate(map(int, status)):
             told = " and ".join(word for bit, word in FLAGS.items() if flags & bit)
+            if flags & ENCODER:
+                self.stop = f"stopped: {JOINTS[joint]} reports {COMPLAINTS[ENCODER]}."
             if not told:
                 continue
             told = f"{JOINTS[joint]} gives way by itself: {told}"
