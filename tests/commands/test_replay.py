@@ -5,11 +5,15 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from data import recordings
 
 from vibrissa import cli
+from vibrissa.bench.retrace import tracked
+from vibrissa.data.features import ACTION, STATE
 from vibrissa.show.video import read_frames
+from vibrissa.sim.follow import Course
 
 LIFT, TEST = "so101_lift_50ep_v30_stateonly", "so101_test_4ep_v30_stateonly"
 TWO_ARMS = "so101_bimanual_5ep_v30_video"
@@ -31,6 +35,27 @@ def test_a_reachable_motion_is_followed_at_any_rate(tmp_path: Path, capsys, rate
     assert told["ticks"] == (31 if rate_hz != 7.0 else 129)
     assert told["joints"][0]["joint"] == "shoulder_pan"
     assert 0 < told["rms_deg"] < 15
+
+
+def test_an_episode_in_which_nothing_moves_has_no_lag(tmp_path: Path, capsys) -> None:
+    out = recordings.record(tmp_path / "set", recordings.contract(), 1, ticks=30)
+    for vector in (STATE, ACTION):
+        recordings.edit(out, vector, lambda values: np.tile(values[:1], (len(values), 1)))
+    assert [joint["lag_s"] for joint in replay(capsys, str(out))["joints"]] == [None] * 6
+    assert cli.main(["replay", str(out)]) == 0
+    told = capsys.readouterr().out
+    assert "nothing moved in this episode" in told
+    assert told.count("did not move") == 6
+    assert "ms" not in told.partition("simulated later by")[2]
+
+
+def test_a_joint_that_moves_in_no_episode_has_no_lag_among_others() -> None:
+    t = np.arange(60)[:, None] / 30
+    motion = (0.3 * np.sin(2 * t) * [1, 1, 1, 1, 0, 1]).astype(np.float32)
+    course = Course(motion, motion)
+    rows = tracked([course, course], [motion, motion], 30.0, np.random.default_rng(0))
+    lags = {row.joint: row.lag_s for row in rows}
+    assert (lags["wrist_roll"], lags["elbow_flex"], lags["all"]) == (None, 0.0, 0.0)
 
 
 @pytest.mark.parametrize(("folder", "episode"), [(LIFT, 0), (LIFT, 49), (TEST, 0), (TEST, 3)])

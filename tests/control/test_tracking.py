@@ -37,6 +37,13 @@ def test_a_delay_is_found(ticks: int) -> None:
         assert error.lag_s == pytest.approx(ticks / 30)
 
 
+def test_a_joint_that_rests_has_no_lag() -> None:
+    """Not 0 ms: that would be an arm that follows at once."""
+    resting = wave() * [1, 0.01]
+    moving, still = joint_errors(["a", "b"], resting, wave(), 30.0)
+    assert (moving.lag_s, still.lag_s) == (0.0, None)
+
+
 def test_two_lengths_are_refused() -> None:
     with pytest.raises(UsageError, match="shapes"):
         joint_errors(["a", "b"], wave(10), wave(11), 30.0)

@@ -102,6 +102,20 @@ def test_a_short_episode_is_told(tmp_path: Path) -> None:
     assert "episodes 2 have less than half the usual 60 rows" in odd(tmp_path / "set")
 
 
+def test_files_that_no_episode_names_are_told(copy: Path) -> None:
+    data = next(copy.glob("data/*/*.parquet"))
+    shutil.copy(data, data.with_name("file-077.parquet"))
+    film = next(copy.glob("videos/*/*/*.mp4"))
+    shutil.copy(film, film.with_name("episode_000009.mp4"))
+    shutil.copy(film, film.with_name("._episode_000009.mp4"))  # a Mac leaves these everywhere
+    (copy / "images" / "front").mkdir(parents=True)
+    (copy / "images" / "front" / "frame_000000.png").write_bytes(b"")
+    line = next(line for line in describe(copy).lines if "belong to no episode" in line)
+    assert line.startswith("3 files belong to no episode")
+    for name in ("file-077.parquet", "episode_000009.mp4", "images/front/frame_000000.png"):
+        assert name in line
+
+
 def test_missing_and_faint_statistics_are_told(copy: Path) -> None:
     path = copy / "meta" / "stats.json"
     stats = json.loads(path.read_text())

@@ -72,3 +72,10 @@ def test_a_jump_is_no_other_rate(copy: Path) -> None:
     recordings.edit(copy, "timestamp", lambda t: t + 2.0 * (np.arange(len(t)) % TICKS > 30))
     assert "timestamps jump in" in found(copy)["timestamps"]
     assert "rate" not in found(copy)
+
+
+def test_a_loop_that_stalls_is_slow_by_its_own_clock(copy: Path) -> None:
+    """Every tenth row half a second late: the others kept their time, the arm did not."""
+    recordings.edit(copy, "time_s", lambda t: t + 0.5 * (np.arange(len(t)) // 10))
+    assert "came at 10." in found(copy)["rate"]
+    assert "by the column time_s" in found(copy)["rate"]

@@ -28,7 +28,8 @@ class Tracked:
     """One joint's distance between recorded and simulated, degrees, over some episodes.
 
     rms: over all ticks; free_rms: where nothing held the joint up; intervals (95 %) over the
-    episodes drawn anew. lag_s: the median of the episodes.
+    episodes drawn anew. lag_s: the median of the episodes in which the joint moves, None where it
+    moves in none.
     """
 
     joint: str
@@ -37,7 +38,7 @@ class Tracked:
     free_rms_deg: float
     free_rms_interval_deg: tuple[float, float]
     max_deg: float
-    lag_s: float
+    lag_s: float | None
 
 
 def rate_for(recorded_hz: float) -> float:
@@ -94,13 +95,8 @@ def tracked(
     """Each joint's error, and a last row `all` with that of all joints together."""
     apart = [np.degrees(m.astype(np.float64) - c.state) for c, m in zip(courses, motions)]
     free = [np.ones(a.shape, bool) if c.free is None else c.free for a, c in zip(apart, courses)]
-    lags = np.median(
-        [
-            [e.lag_s for e in joint_errors(JOINTS, c.state, m, rate_hz)]
-            for c, m in zip(courses, motions)
-        ],
-        axis=0,
-    )
+    errors = [joint_errors(JOINTS, c.state, m, rate_hz) for c, m in zip(courses, motions)]
+    lags = [_median([of[i].lag_s for of in errors]) for i in range(len(JOINTS))]
     every = [_over_episodes([a[:, i] for a in apart], None, rng) for i in range(len(JOINTS))]
     unheld = [
         _over_episodes([a[:, i] for a in apart], [f[:, i] for f in free], rng)
@@ -108,7 +104,7 @@ def tracked(
     ]
     most = np.max([np.abs(a).max(axis=0) for a in apart], axis=0)
     rows = [
-        Tracked(joint, *every[i], *unheld[i], float(most[i]), float(lags[i]))
+        Tracked(joint, *every[i], *unheld[i], float(most[i]), lags[i])
         for i, joint in enumerate(JOINTS)
     ]
     together = Tracked(
@@ -116,9 +112,15 @@ def tracked(
         *_over_episodes(apart, None, rng),
         *_over_episodes(apart, free, rng),
         float(most.max()),
-        float(np.median(lags)),
+        _median(lags),
     )
     return (*rows, together)
+
+
+def _median(lags: Sequence[float | None]) -> float | None:
+    """Of those that there are."""
+    known = [lag for lag in lags if lag is not None]
+    return float(np.median(known)) if known else None
 
 
 def _over_episodes(

@@ -84,10 +84,11 @@ def told(judged: Judged) -> str:
     ]
     for row, then in zip(judged.errors_before, judged.errors_after, strict=True):
         every = f"{then.rms_deg:5.2f}° ({_ends(then.rms_interval_deg)})"
+        lag = "  –" if then.lag_s is None else f"{then.lag_s * 1e3:3.0f} ms"
         free = f"{then.free_rms_deg:5.2f}° ({_ends(then.free_rms_interval_deg)})"
         lines.append(
             f"{row.joint:<14} {row.rms_deg:5.2f}°   {every:<21} {row.free_rms_deg:5.2f}°   "
-            f"{free:<21} {then.max_deg:4.1f}°  {then.lag_s * 1e3:3.0f} ms"
+            f"{free:<21} {then.max_deg:4.1f}°  {lag}"
         )
     return "\n".join([*lines, "", *_servo_lines(judged)])
 

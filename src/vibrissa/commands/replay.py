@@ -163,13 +163,18 @@ def _told(replayed: Replayed) -> str:
         f"{'joint':<14} {'rms':>7} {'max':>7}   simulated later by",
     ]
     lines += [
-        f"{e.joint:<14} {e.rms_deg:6.2f}° {e.max_deg:6.2f}°   {e.lag_s * 1000:4.0f} ms"
-        for e in replayed.joints
+        f"{e.joint:<14} {e.rms_deg:6.2f}° {e.max_deg:6.2f}°   {_later(e)}" for e in replayed.joints
     ]
     lines.append(f"{'all':<14} {replayed.rms_deg:6.2f}° {replayed.max_deg:6.2f}°")
+    if all(e.lag_s is None for e in replayed.joints):
+        lines.append("nothing moved in this episode: it says nothing of how the arm follows")
     if replayed.limited_ticks:
         lines.append(f"the simulated arm's limits changed {replayed.limited_ticks} actions")
     return "\n".join(lines)
+
+
+def _later(error: JointError) -> str:
+    return "did not move" if error.lag_s is None else f"{error.lag_s * 1000:4.0f} ms"
 
 
 def _beside(dataset: Dataset, episode: int, played: Played) -> list[NDArray[np.uint8]]:

@@ -13,6 +13,7 @@ from vibrissa.core.errors import UsageError
 from vibrissa.core.protocols import Verdict
 
 MOST_LAG_S = 0.3  # a servo that is later than this is broken
+RESTS_RAD = np.radians(2)  # a joint that moves less rests: no shift of it fits better than another
 # A joint is held up where it stands still for as long as this though its target is further away
 # than this; what happens just before and after is the fall into the hold and out of it.
 STILL_S, STILL_RAD, FAR_RAD, AROUND_S = 0.3, np.radians(0.35), np.radians(3.0), 0.5
@@ -22,13 +23,14 @@ STILL_S, STILL_RAD, FAR_RAD, AROUND_S = 0.3, np.radians(0.35), np.radians(3.0), 
 class JointError:
     """One joint's distance between two motions, in degrees.
 
-    lag_s is by how much the second motion comes later, where shifting it fits best.
+    lag_s is by how much the second motion comes later, where shifting it fits best; None where the
+    first motion does not move, so that nothing can be said of it.
     """
 
     joint: str
     rms_deg: float
     max_deg: float
-    lag_s: float
+    lag_s: float | None
 
 
 def joint_errors(
@@ -143,11 +145,13 @@ def _rms(values: NDArray[np.floating]) -> float:
     return float(np.sqrt(np.mean(np.square(values))))
 
 
-def _lag_s(first: NDArray[np.floating], later: NDArray[np.floating], rate_hz: float) -> float:
-    """The shift, within ±MOST_LAG_S, after which `later` lies best on `first`; 0 if it rests."""
+def _lag_s(
+    first: NDArray[np.floating], later: NDArray[np.floating], rate_hz: float
+) -> float | None:
+    """The shift, within ±MOST_LAG_S, after which `later` lies best on `first`; None if it rests."""
     most = min(round(MOST_LAG_S * rate_hz), len(first) // 4)
-    if np.ptp(first) < np.radians(2):
-        return 0.0
+    if np.ptp(first) < RESTS_RAD:
+        return None
     size = len(first) - 2 * most
     middle = np.asarray(first[most : most + size], np.float64)
     misfit = [_rms(later[most + k : most + k + size] - middle) for k in range(-most, most + 1)]

@@ -61,7 +61,8 @@ def _clocks(dataset: Dataset) -> Iterator[tuple[str, dict[int, float]]]:
     for column in (*ours, "timestamp"):
         rates = {}
         for index, times in _times(dataset, column):
-            if rate_hz := _rate_hz(np.diff(times)):
+            gaps = np.diff(times)
+            if rate_hz := _rate_hz(_usual(gaps) if column == "timestamp" else gaps):
                 rates[index] = rate_hz
         if rates:
             yield f"the column {column}", rates
@@ -71,11 +72,14 @@ def _clocks(dataset: Dataset) -> Iterator[tuple[str, dict[int, float]]]:
 
 
 def _rate_hz(gaps: NDArray[np.float64]) -> float:
-    """Rows a second, without the gaps that are a jump; 0 where these are no times."""
-    if not len(gaps) or not np.isfinite(gaps).all():
-        return 0.0
-    usual = gaps[(gaps > 0) & (gaps <= JUMP * np.median(gaps))]
-    return float(1 / usual.mean()) if len(usual) else 0.0
+    """Rows a second; 0 where these are no times."""
+    step = float(gaps.mean()) if len(gaps) else 0.0
+    return 1 / step if np.isfinite(step) and step > 0 else 0.0
+
+
+def _usual(gaps: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The gaps without those that are a jump."""
+    return gaps[(gaps > 0) & (gaps <= JUMP * np.median(gaps))] if len(gaps) else gaps
 
 
 def _times(dataset: Dataset, column: str) -> Iterator[tuple[int, NDArray[np.float64]]]:
