@@ -114,7 +114,7 @@ def to_v21(source: Path, out: Path) -> Path:
     dataset = open_dataset(source)
     shutil.copytree(source / "meta", out / "meta")
     chunk, episode = "chunk-{episode_chunk:03d}", "episode_{episode_index:06d}"
-    info = dict(dataset.info) | {
+    info = dict(dataset.info.raw) | {
         "codebase_version": "v2.1",
         "data_path": f"data/{chunk}/{episode}.parquet",
         "video_path": f"videos/{chunk}/{{video_key}}/{episode}.mp4",
@@ -130,10 +130,10 @@ def to_v21(source: Path, out: Path) -> Path:
         for r in dataset.episodes
     ]
     _lines(out / "meta" / "episodes.jsonl", rows)
-    for row in dataset.episodes:
+    for row, stored in zip(dataset.episodes, dataset.files, strict=True):
         path = out / info["data_path"].format(episode_chunk=0, episode_index=row.index)
         path.parent.mkdir(parents=True, exist_ok=True)
-        pq.write_table(pq.read_table(row.data), path)
+        pq.write_table(pq.read_table(stored), path)
         for key, video in row.videos.items():
             film = info["video_path"].format(
                 episode_chunk=0, video_key=key, episode_index=row.index
@@ -149,7 +149,7 @@ def edit(root: Path, name: str, change: Callable[[np.ndarray], np.ndarray]) -> N
 
     dataset = open_dataset(root, strict=False)
     values, first = change(dataset.column(name).copy()), 0
-    for path in dict.fromkeys(row.data for row in dataset.episodes):
+    for path in dataset.files:
         table = pq.read_table(path)
         field = table.schema.field(name)
         mine = values[first : first + len(table)]

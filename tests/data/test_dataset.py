@@ -101,7 +101,7 @@ FATAL = {
     break_data_pointer: "git lfs pull",
     break_episodes_missing: "holds no parquet",
     break_episodes_cut_off: "cut off or no parquet",
-    break_no_episodes: "no total_episodes: the recording never finished",
+    break_no_episodes: "says total_episodes 0: nothing was recorded, or",
 }
 
 

@@ -164,7 +164,12 @@ def _with_dataset(clues: Clues, dataset: Path) -> Clues:
     except DatasetError:  # meta/info.json and statistics are enough
         tasks = ()
     told = {name: getattr(clues, name) for name in vars(clues)}
-    told |= {"dataset": dataset, "info": info, "recorded": recorded, "tasks": tasks}
+    told |= {
+        "dataset": dataset,
+        "info": {**info.raw, "features": info.features},
+        "recorded": recorded,
+        "tasks": tasks,
+    }
     return Clues(**told)
 
 

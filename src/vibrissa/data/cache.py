@@ -65,14 +65,13 @@ def _write(
         whole = (dataset.frames, *shape, 3)
         packed = np.lib.format.open_memmap(unfinished, "w+", np.uint8, whole)
         done = 0
-        for episode in dataset.episodes:
-            first = dataset.rows(episode.index).start
-            for i, picture in enumerate(
-                dataset.pictures(key, episode.index, range(episode.length))
-            ):
+        for episode, rows in dataset.spans.items():  # every row lies in exactly one of them
+            wanted = range(rows.start, rows.stop)
+            shown = dataset.pictures(key, episode, range(len(wanted)))
+            for row, picture in zip(wanted, shown, strict=True):
                 assert picture.dtype == np.uint8  # depth is refused by the loader
-                packed[first + i] = shrink(picture)  # pyright: ignore[reportArgumentType]
-            done += episode.length
+                packed[row] = shrink(picture)  # pyright: ignore[reportArgumentType]
+            done += len(wanted)
             report(key, done, dataset.frames)
         packed.flush()
         del packed

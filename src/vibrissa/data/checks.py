@@ -145,7 +145,7 @@ def unlisted_cameras(dataset: Dataset) -> list[str]:
     """Cameras that the episodes' table speaks of and info.json has forgotten."""
     if dataset.version != "v3.0":
         return []
-    file = next(iter(sorted((dataset.root / "meta" / "episodes").glob("*/*.parquet"))))
+    file = layout.parquet_files(dataset.root / "meta" / "episodes")[0]
     told = {n.split("/")[1] for n in layout.read_schema(file).names if n.startswith("videos/")}
     lost = sorted(told - set(dataset.features))
     if not lost:
@@ -181,7 +181,7 @@ def unnamed_files(dataset: Dataset) -> list[str]:
     if layout.is_open(dataset.root):  # one may be about to be named
         return []
     videos = {span.path for row in dataset.episodes for span in row.videos.values()}
-    named = {row.data for row in dataset.episodes} | videos
+    named = {*dataset.files, *videos}
     beside = [
         path.relative_to(dataset.root).as_posix()
         for part in ("data", "videos", "images")

@@ -8,8 +8,9 @@ format) in one sentence; with `strict=False` it opens what can be read and tells
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -20,21 +21,17 @@ from numpy.typing import NDArray
 
 from vibrissa.core.contract import Contract
 from vibrissa.core.episode import Picture
-from vibrissa.core.errors import ContractError, DatasetError
+from vibrissa.core.errors import DatasetError
 from vibrissa.core.units import UNITS, Unit
-from vibrissa.data import layout
-from vibrissa.data.features import (
-    CONTRACT_FILE,
-    EPISODES_FILE,
-    LINEAGE_FILE,
-    OURS,
-    RECORDING_FILE,
-    STATE,
-    channel_names,
-    inferred_contract,
-)
+from vibrissa.data import layout, ours
+from vibrissa.data.columns import as_array, is_number
+from vibrissa.data.features import STATE, channel_names, inferred_contract
+from vibrissa.data.info import Info, kind_of
 from vibrissa.data.joint_units import arms_of, units_of
 from vibrissa.data.layout import EpisodeRow
+from vibrissa.data.reading import read_length, unreadable
+from vibrissa.data.row_checks import row_problems
+from vibrissa.data.values import NEXT
 
 
 @dataclass(frozen=True)
@@ -42,23 +39,25 @@ class Dataset:
     """A dataset on disk. Columns are read when asked for, and kept."""
 
     root: Path
-    info: Mapping[str, Any]
+    info: Info
     episodes: tuple[EpisodeRow, ...]
+    files: tuple[Path, ...]
     tasks: tuple[str, ...]
     stats: Mapping[str, Any]
     problems: tuple[str, ...] = ()
+    _read: dict[str, NDArray] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def version(self) -> str:
-        return self.info["codebase_version"]
+        return self.info.version
 
     @property
     def fps(self) -> float:
-        return float(self.info["fps"])
+        return self.info.fps
 
     @property
     def features(self) -> Mapping[str, Mapping[str, Any]]:
-        return self.info["features"]
+        return self.info.features
 
     @property
     def frames(self) -> int:
@@ -67,38 +66,33 @@ class Dataset:
     @property
     def is_ours(self) -> bool:
         """Whether our recorder wrote it, and so its contract."""
-        return (self.root / OURS / CONTRACT_FILE).is_file()
+        return ours.is_ours(self.root)
 
     @cached_property
     def contract(self) -> Contract:
         """What the stored numbers mean: as our recorder noted, else as far as they tell it."""
-        path = self.root / OURS / CONTRACT_FILE
-        if not self.is_ours:
-            return inferred_contract(self.info, self._joint_unit())
-        try:
-            return Contract.from_dict(layout.read_json(path))
-        except ContractError as error:
-            raise DatasetError(f"{path} cannot be read: {error}") from error
+        if self.is_ours:
+            return ours.read_contract(self.root)
+        return inferred_contract(
+            {**self.info.raw, "features": self.features, "fps": self.fps}, self._joint_unit()
+        )
 
     @cached_property
     def notes(self) -> tuple[dict[str, Any], ...]:
         """What our recorder noted of each episode (seed, outcome, …); empty for others' data."""
-        path = self.root / OURS / EPISODES_FILE
         # A line behind those is being written, or was cut off.
-        most = self.info["total_episodes"] if layout.is_open(self.root) else None
-        return tuple(layout.read_jsonl(path, most)) if path.is_file() else ()
+        most = self.info.total_episodes if layout.is_open(self.root) else None
+        return ours.read_notes(self.root, most)
 
     @cached_property
     def sessions(self) -> tuple[dict[str, Any], ...]:
         """What our recorder noted of each session in which it was recorded; empty for others'."""
-        path = self.root / OURS / RECORDING_FILE
-        return tuple(layout.read_json(path).get("sessions", ())) if path.is_file() else ()
+        return ours.read_sessions(self.root)
 
     @cached_property
     def lineage(self) -> dict[str, Any]:
         """What it was made from, where it was made from another dataset; else empty."""
-        path = self.root / OURS / LINEAGE_FILE
-        return layout.read_json(path) if path.is_file() else {}
+        return ours.read_lineage(self.root)
 
     @cached_property
     def digest(self) -> str:
@@ -120,20 +114,38 @@ class Dataset:
         """The columns of numbers: no stored pictures, no text."""
         return tuple(name for name in self.columns if self._is_number(name))
 
+    def shortened(self, error: DatasetError) -> str:
+        """What an error says, without the folder that the reader has just named."""
+        return str(error).replace(f"{self.root}/", "").removeprefix(f"{self.root}: ")
+
     def column(self, name: str) -> NDArray:
         """One column of all episodes in order: (N, D), or (N,) for what has one channel.
 
-        Raises DatasetError with the columns there are.
+        Of the type that info.json says. Raises DatasetError with the columns there are, and for
+        rows of several lengths, rows without a value, values of another type.
         """
-        cache: dict[str, NDArray] = self.__dict__.setdefault("_cache", {})
-        if name not in cache:
+        if name not in self._read:
             if name not in self.columns:
                 raise DatasetError(
                     f"{self.root} has no column {name!r}. There is: {', '.join(self.columns)}."
                 )
-            parts = [_array(layout.read_table(file, [name])[name]) for file in self._files]
-            cache[name] = np.concatenate(parts)
-        return cache[name]
+            parts = [self._part(file, name) for file in self.files]
+            full = [part for part in parts if len(part)] or parts[:1]
+            widths = {part.shape[1:] for part in full}
+            if len(widths) > 1:
+                raise DatasetError(
+                    f"{self.root}: {name} has rows of shape {' and '.join(map(str, widths))} in "
+                    f"different files; one is allowed. {NEXT}"
+                )
+            whole = np.concatenate(full)
+            if name in self.features and not self._fits(name, whole.shape[1:]):
+                raise DatasetError(
+                    f"{self.root}: info.json says that {name} has the shape "
+                    f"{list(self.features[name]['shape'])}; its rows have "
+                    f"{list(whole.shape[1:]) or [1]}. {NEXT}"
+                )
+            self._read[name] = whole
+        return self._read[name]
 
     def rows(self, episode: int) -> slice:
         """Which rows of a column belong to `episode`. Raises DatasetError with those there are."""
@@ -149,6 +161,9 @@ class Dataset:
         return {name: self.column(name)[rows] for name in self.numbers}
 
     def instruction(self, episode: int) -> str:
+        """What was to be done in `episode`: as its first row says, like LeRobot."""
+        if "task_index" in self.columns:
+            return self.tasks[int(self.column("task_index")[self.rows(episode).start])]
         tasks = next(row.tasks for row in self.episodes if row.index == episode)
         return tasks[0] if tasks else ""
 
@@ -167,9 +182,28 @@ class Dataset:
         row = next(row for row in self.episodes if row.index == episode)
         if key in row.videos:
             return pictures.from_video(row.videos[key], self.fps, which, self.features[key])
-        stored = layout.read_table(row.data, [key, "episode_index"])
-        mine = np.flatnonzero(stored["episode_index"].to_numpy() == episode)
-        return pictures.from_cells(stored[key], [int(mine[i]) for i in which], self.features[key])
+        first = self.rows(episode).start
+        return self._cells(key, [first + int(i) for i in which])
+
+    def _cells(self, key: str, rows: Sequence[int]) -> Iterator[Picture]:
+        """The pictures that parquet files hold in these rows of the dataset, ascending."""
+        from vibrissa.data import pictures
+
+        first = 0
+        for file in self.files:
+            end = first + read_length(file)
+            mine = [row - first for row in rows if first <= row < end]
+            if mine:
+                yield from pictures.from_cells(_column(file, key), mine, self.features[key])
+            first = end
+
+    def _part(self, file: Path, name: str) -> NDArray:
+        """One column of one file."""
+        column = _column(file, name)
+        try:
+            return as_array(column, self.features.get(name))
+        except DatasetError as error:
+            raise DatasetError(f"{file}, column {name}: {error}. {NEXT}") from error
 
     def _joint_unit(self) -> Unit | None:
         """The unit on which all SO-101 arms of the state agree, worked out from the values."""
@@ -178,27 +212,50 @@ class Dataset:
         return next((unit for unit in UNITS if found == {unit}), None)
 
     @cached_property
-    def _files(self) -> tuple[Path, ...]:
-        """The data files, in the order of the episodes they hold."""
-        return tuple(dict.fromkeys(row.data for row in self.episodes))
-
-    @cached_property
     def _schema(self) -> pa.Schema:
-        return layout.read_schema(self._files[0])
+        return layout.read_schema(self.files[0])
+
+    @property
+    def spans(self) -> Mapping[int, slice]:
+        """The rows of each episode, from the rows themselves: every row lies in exactly one.
+
+        Raises DatasetError where an episode's rows lie in two places.
+        """
+        return self._spans
 
     @cached_property
-    def spans(self) -> dict[int, slice]:
-        """The rows of each episode, from the rows themselves."""
+    def _spans(self) -> dict[int, slice]:
         index = self.column("episode_index")
+        if index.ndim != 1 or index.dtype.kind not in "iu" or not len(index):
+            raise DatasetError(
+                f"{self.root}: the column episode_index must be one whole number a row, of at "
+                f"least one row; it is {index.dtype} of shape {index.shape}. {NEXT}"
+            )
         firsts = np.flatnonzero(np.r_[True, index[1:] != index[:-1]])
         ends = np.r_[firsts[1:], len(index)]
-        return {int(index[a]): slice(int(a), int(b)) for a, b in zip(firsts, ends)}
+        spans: dict[int, slice] = {}
+        for first, end in zip(firsts, ends):
+            episode = int(index[first])
+            if episode in spans:
+                before = spans[episode]
+                raise DatasetError(
+                    f"{self.root}: rows of episode {episode} lie in two places (rows "
+                    f"{before.start} to {before.stop - 1}, and from row {first} on): its number "
+                    "was used twice, or the rows were put in another order."
+                )
+            spans[episode] = slice(int(first), int(end))
+        return spans
+
+    def _fits(self, name: str, width: tuple[int, ...]) -> bool:
+        """Of one number a row LeRobot wants no lists; its older formats had them."""
+        shape = self.features[name]["shape"]
+        if shape == (1,):
+            return width == () or (width == (1,) and not self.info.is_v3)
+        return width == shape
 
     def _is_number(self, name: str) -> bool:
-        kind = self._schema.field(name).type
-        while pa.types.is_list(kind) or pa.types.is_fixed_size_list(kind):
-            kind = kind.value_type
-        return pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind)
+        declared = kind_of(self.features[name]["dtype"]) if name in self.features else None
+        return is_number(declared or self._schema.field(name).type)
 
 
 def open_dataset(path: Path | str, *, strict: bool = True) -> Dataset:
@@ -209,18 +266,24 @@ def open_dataset(path: Path | str, *, strict: bool = True) -> Dataset:
     format (with the command that converts it), missing videos, rows that do not add up.
     """
     root = Path(path)
+    try:
+        return _opened(root, strict)
+    except OSError as error:  # a folder that may not be looked into, a disk that fails
+        raise unreadable(root, error) from error
+
+
+def _opened(root: Path, strict: bool) -> Dataset:
     info = layout.read_info(root)
     episodes = layout.read_episodes(root, info)
     if layout.is_open(root):  # what info.json does not speak of is being written
-        episodes = episodes[: info["total_episodes"]]
-    absent = layout.missing(root, (row.data for row in episodes))
-    if absent:
-        raise DatasetError(f"{root}: {absent[0]}{_more(absent)}")
-    dataset = Dataset(root, info, episodes, layout.read_tasks(root, info), layout.read_stats(root))
+        episodes = episodes[: info.total_episodes]
+    files = layout.data_files(root, episodes)
+    tasks, stats = layout.read_tasks(root, info), layout.read_stats(root)
+    dataset = Dataset(root, info, episodes, files, tasks, stats)
     problems = _problems(dataset)
     if strict and problems:
-        raise DatasetError(f"{root}: {problems[0]}{_more(problems)}")
-    return Dataset(root, info, episodes, dataset.tasks, dataset.stats, tuple(problems))
+        raise DatasetError(f"{root}: {problems[0]}{layout.more(problems)}")
+    return replace(dataset, problems=tuple(problems))
 
 
 def contract_of(dataset: Path | str | Mapping[str, Any]) -> Contract:
@@ -234,15 +297,11 @@ def contract_of(dataset: Path | str | Mapping[str, Any]) -> Contract:
     return open_dataset(dataset, strict=False).contract
 
 
-def _more(told: Sequence[str]) -> str:
-    return f" (And {len(told) - 1} more.)" if len(told) > 1 else ""
-
-
 def _problems(dataset: Dataset) -> list[str]:
     """What keeps `dataset` from being trusted as it stands, one sentence each."""
     return [
         *_old_format(dataset),
-        *_rows_that_do_not_add_up(dataset),
+        *row_problems(dataset),
         *layout.missing(
             dataset.root, (span.path for row in dataset.episodes for span in row.videos.values())
         ),
@@ -265,48 +324,36 @@ def _old_format(dataset: Dataset) -> list[str]:
     return []
 
 
-def _rows_that_do_not_add_up(dataset: Dataset) -> list[str]:
+def _features_without_data(dataset: Dataset) -> list[str]:
     told = []
-    have = {index: span.stop - span.start for index, span in dataset.spans.items()}
-    for row in dataset.episodes:
-        if have.get(row.index) != row.length:
-            told.append(
-                f"episode {row.index} should have {row.length} rows and has "
-                f"{have.get(row.index, 0)}: a file is cut off or was edited."
-            )
-    if len(dataset.episodes) != dataset.info["total_episodes"]:
-        told.append(
-            f"info.json says {dataset.info['total_episodes']} episodes, the episodes' table has "
-            f"{len(dataset.episodes)}."
-        )
-    total = dataset.info.get("total_frames")
-    if total is not None and total != len(dataset.column("episode_index")):
-        told.append(
-            f"info.json says {total} rows, the data files have "
-            f"{len(dataset.column('episode_index'))}."
-        )
+    for key in dataset.features:
+        if key in dataset.columns:
+            continue
+        bare = [row.index for row in dataset.episodes if key not in row.videos]
+        if len(bare) == len(dataset.episodes):
+            told.append(f"info.json lists the feature {key}, of which there is no data.")
+        elif bare:
+            told.append(f"the episodes' table names no film of {key} for episode {bare[0]}.")
     return told
 
 
-def _features_without_data(dataset: Dataset) -> list[str]:
-    filmed = {key for row in dataset.episodes for key in row.videos}
-    lacking = [key for key in dataset.features if key not in dataset.columns and key not in filmed]
-    return [f"info.json lists the feature {key}, of which there is no data." for key in lacking]
-
-
 def _content(root: Path) -> Iterator[Path]:
+    """The files below meta, data and videos, those in linked folders too, each folder once."""
+    home = os.path.realpath(root)
     for part in ("meta", "data", "videos"):
-        for path in (root / part).rglob("*"):
-            if path.is_file() and not path.name.startswith("."):
-                yield path
+        seen: set[str] = set()
+        for folder, below, names in os.walk(root / part, followlinks=True):
+            real = os.path.realpath(folder)
+            if real in seen or Path(home).is_relative_to(real):  # a link that leads in a circle
+                below.clear()
+                continue
+            seen.add(real)
+            yield from (p for n in names if (p := Path(folder, n)).is_file() and n[0] != ".")
 
 
-def _array(column: pa.ChunkedArray) -> NDArray:
-    """A parquet column as (N,) or, for lists of one length, (N, D)."""
-    kind = column.type
-    if not (pa.types.is_list(kind) or pa.types.is_fixed_size_list(kind)):
-        return column.to_numpy()
-    flat = column.combine_chunks().flatten()
-    if pa.types.is_nested(flat.type):
-        return np.array(column.to_pylist())
-    return flat.to_numpy(zero_copy_only=False).reshape(len(column), -1)
+def _column(file: Path, name: str) -> pa.ChunkedArray:
+    """One column of a parquet file. Raises DatasetError where this file lacks it."""
+    table = layout.read_table(file, [name])
+    if name not in table.column_names:
+        raise DatasetError(f"{file} has no column {name!r}, which other files have. {NEXT}")
+    return table[name]

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from vibrissa.core.errors import DatasetError
 from vibrissa.data import pictures
 from vibrissa.data.checks import camera_keys, findings_of
 from vibrissa.data.dataset import Dataset, open_dataset
@@ -106,7 +108,7 @@ def describe(path: Path | str) -> Description:
     return Description(
         path=str(dataset.root),
         version=dataset.version,
-        robot=str(dataset.info.get("robot_type") or "unknown"),
+        robot=dataset.info.robot,
         fps=dataset.fps,
         episodes=len(dataset.episodes),
         frames=dataset.frames,
@@ -157,12 +159,20 @@ def _stored(dataset: Dataset, key: str) -> str:
     return "missing"
 
 
+def _readable(dataset: Dataset, name: str) -> NDArray | None:
+    """A column; None where there is none, or where a problem says why it cannot be read."""
+    try:
+        return dataset.column(name)
+    except DatasetError:
+        return None
+
+
 def _joints(dataset: Dataset) -> tuple[JointsTold, ...]:
     told = []
     for vector in (STATE, ACTION):
-        if vector not in dataset.columns:
+        values = _readable(dataset, vector)
+        if values is None:
             continue
-        values = dataset.column(vector)
         for arm in arms_of(channel_names(dataset.features.get(vector, {}))):
             mine = values[:, arm.columns]
             units = stored_units(dataset, mine, mine)

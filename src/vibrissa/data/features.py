@@ -145,16 +145,19 @@ def inferred_contract(info: Mapping[str, Any], unit: Unit | None = None) -> Cont
 
 def channel_names(feature: Mapping[str, Any]) -> tuple[str, ...]:
     """The names of a vector feature: in a list, in lists by group, by place, or not at all."""
-    names = feature.get("names")
-    if isinstance(names, Mapping) and all(isinstance(at, int) for at in names.values()):
-        names = sorted(names, key=names.__getitem__)
-    elif isinstance(names, Mapping):
-        groups = [group for group in names.values() if isinstance(group, list | tuple)]
-        names = [name for group in groups for name in group]
+    names = _flat_names(feature.get("names"))
     size = int(np.prod(feature.get("shape") or (0,)))
-    if names and len(names) == size:
-        return tuple(str(name) for name in names)
-    return tuple(f"{i}" for i in range(size))
+    return names if len(names) == size else tuple(f"{i}" for i in range(size))
+
+
+def _flat_names(names: Any) -> tuple[str, ...]:
+    """The names in the order of their channels; none where they are something else than names."""
+    if isinstance(names, Mapping) and all(isinstance(at, int) for at in names.values()):
+        return tuple(sorted(names, key=names.__getitem__))
+    if isinstance(names, Mapping):
+        names = [name for group in names.values() if isinstance(group, list) for name in group]
+    named = isinstance(names, list | tuple) and all(isinstance(name, str | int) for name in names)
+    return tuple(str(name) for name in names) if named else ()
 
 
 def camera_specs(features: Mapping[str, Mapping[str, Any]]) -> tuple[CameraSpec, ...]:
@@ -215,7 +218,7 @@ def _camera_name(key: str) -> str:
 def _width_height(feature: Mapping[str, Any]) -> tuple[int, int]:
     """Width and height of a picture feature, whichever way round its shape is named."""
     shape = list(feature.get("shape") or ())
-    names = feature.get("names") or []
+    names = _flat_names(feature.get("names"))
     if "height" in names and "width" in names and len(names) == len(shape):
         return int(shape[names.index("width")]), int(shape[names.index("height")])
     if len(shape) == 3 and shape[0] in (1, 3):

@@ -43,7 +43,8 @@ UNREADABLE = "unreadable"  # the name of what a check could not read
 
 def run_checks(checks: Iterable[Check], dataset: Dataset) -> tuple[Finding, ...]:
     """What all `checks` find, the gravest first. What keeps one from looking is a finding too."""
-    found = [finding for check in checks for finding in _findings(check, dataset)]
+    told = [finding for check in checks for finding in _findings(check, dataset)]
+    found = [finding for finding in dict.fromkeys(told) if finding.line not in dataset.problems]
     order = ("broken", "doubtful", "warning")
     return tuple(sorted(found, key=lambda finding: order.index(finding.severity)))
 
@@ -80,7 +81,7 @@ def _findings(check: Check, dataset: Dataset) -> list[Finding]:
             lines = check.find(dataset)
         return [Finding(check.name, check.severity, line) for line in lines]
     except DatasetError as error:
-        return [Finding(UNREADABLE, "doubtful", str(error))]
+        return [Finding(UNREADABLE, "doubtful", dataset.shortened(error))]
 
 
 def _refusal(root: Path, bars: Sequence[Finding]) -> str:

@@ -1,29 +1,36 @@
 """Where a LeRobot dataset keeps what: formats v2.0, v2.1 and v3.0, read as they lie on disk.
 
-Nothing here asks a network or needs torch; a file that is missing, cut off, or only a Git LFS
-pointer is a DatasetError that says so.
+Nothing here asks a network or needs torch. What a file holds is checked where it comes in
+(`reading`, `info`, `values`); here it gets its place and its order.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from vibrissa.core.errors import DatasetError
 from vibrissa.data.claim import NAME as CLAIM
 from vibrissa.data.claim import claimed
+from vibrissa.data.info import Info, checked_info, checked_stats
+from vibrissa.data.reading import (
+    first_line,
+    parquet_files,
+    read_json,
+    read_jsonl,
+    read_schema,
+    read_table,
+    refuse_pointer,
+)
+from vibrissa.data.values import NEXT, Value, shown
 
 # Our recorder's folder, where something is not stored yet; the file of an episode in it.
 JOURNAL, LOG = "journal", "log"
-VERSIONS = ("v2.0", "v2.1", "v3.0")
-LFS_MARK = b"version https://git-lfs.github.com/spec/"
 
 
 @dataclass(frozen=True)
@@ -37,46 +44,57 @@ class VideoSpan:
 
 @dataclass(frozen=True)
 class EpisodeRow:
-    """One episode as the dataset's own tables tell it. `videos` is keyed by the whole feature."""
+    """One episode as the dataset's own tables tell it. `videos` is keyed by the whole feature.
+
+    data: the file that holds its rows, None where the table does not say. bounds: its first row
+    and the one behind its last, in the whole dataset, None likewise.
+    """
 
     index: int
     length: int
     tasks: tuple[str, ...]
-    data: Path
+    data: Path | None
     videos: Mapping[str, VideoSpan]
+    bounds: tuple[int, int] | None = None
 
 
-def read_info(root: Path) -> dict[str, Any]:
+def read_info(root: Path) -> Info:
     """`meta/info.json`. Raises DatasetError where it is missing, broken or of an unknown format."""
+    try:
+        return checked_info(root / "meta" / "info.json", _raw_info(root))
+    except OSError as error:  # a name too long, a folder that may not be looked into
+        raise DatasetError(f"{root} cannot be looked into: {error.strerror or error}.") from error
+
+
+def _raw_info(root: Path) -> dict[str, Any]:
     if not root.exists():
         raise DatasetError(f"no dataset at {root}: there is no such folder.")
     if not root.is_dir():
         raise DatasetError(f"{root} is a file; a dataset is a folder with meta/info.json in it.")
     path = root / "meta" / "info.json"
-    if not path.is_file() and told_left(root):
+    if not path.exists() and told_left(root):
         raise DatasetError(f"{root} holds no finished episode. {told_left(root)}")
-    if not path.is_file():
+    if not path.exists():
         raise DatasetError(
             f"{root} is no LeRobot dataset: it has no meta/info.json.{_inside(root)}"
         )
-    info = read_json(path)
-    version = info.get("codebase_version")
-    if version not in VERSIONS:
-        raise DatasetError(
-            f"{root} says codebase_version {version!r}; known are {', '.join(VERSIONS)}."
-        )
-    lacking = [key for key in ("features", "fps", "total_episodes") if not info.get(key)]
-    if lacking:
-        raise DatasetError(f"{path} has no {', '.join(lacking)}: the recording never finished.")
-    return info
+    return read_json(path)
 
 
-def read_episodes(root: Path, info: Mapping[str, Any]) -> tuple[EpisodeRow, ...]:
-    """The episodes' table, in order."""
-    rows = (
-        _episodes_v3(root, info) if info["codebase_version"] == "v3.0" else _episodes_v2(root, info)
+def read_episodes(root: Path, info: Info) -> tuple[EpisodeRow, ...]:
+    """The episodes' table, in order. Raises DatasetError where it names one of them twice."""
+    rows = sorted(
+        _episodes_v3(root, info) if info.is_v3 else _episodes_v2(root, info),
+        key=lambda row: row.index,
     )
-    return tuple(sorted(rows, key=lambda row: row.index))
+    for row, later in pairwise(rows):
+        if row.index == later.index:
+            raise DatasetError(
+                f"{root}: the episodes' table names episode {row.index} twice; each number is "
+                "allowed once. Were two datasets put together by hand? lerobot-edit-dataset "
+                "merges them."
+            )
+    return tuple(rows)
 
 
 def is_open(root: Path) -> bool:
@@ -103,77 +121,84 @@ def told_left(root: Path) -> str:
     )
 
 
-def read_tasks(root: Path, info: Mapping[str, Any]) -> tuple[str, ...]:
+def read_tasks(root: Path, info: Info) -> tuple[str, ...]:
     """The instructions, by task_index."""
-    if info["codebase_version"] != "v3.0":
-        rows = read_jsonl(root / "meta" / "tasks.jsonl")
-        return tuple(str(row["task"]) for row in sorted(rows, key=lambda row: row["task_index"]))
-    table = read_table(root / "meta" / "tasks.parquet").to_pylist()
-    # pandas stores the instruction as its index, under one of two names.
-    named = [(row["task_index"], row.get("task", row.get("__index_level_0__"))) for row in table]
-    return tuple(str(name) for _, name in sorted(named))
+    if not info.is_v3:
+        return _in_order(root / "meta" / "tasks.jsonl", read_jsonl(root / "meta" / "tasks.jsonl"))
+    return read_tasks_v3(root)
 
 
-def read_stats(root: Path) -> dict[str, Any]:
+def read_tasks_v3(root: Path) -> tuple[str, ...]:
+    """The instructions of a dataset of format v3.0, by their place in the table, as LeRobot does.
+
+    Raises DatasetError where the table's own task_index says another order.
+    """
+    path = root / "meta" / "tasks.parquet"
+    table = read_table(path)
+    # pandas stores the instruction as its index, under its own name or none.
+    texts = [field.name for field in table.schema if is_text(field.type)]
+    named = next((name for name in ("task", "__index_level_0__", *texts) if name in texts), "")
+    if not named:
+        raise DatasetError(f"{path} has no column of text: the instructions are missing.")
+    rows = [
+        {"task": row[named], "task_index": row.get("task_index", place)}
+        for place, row in enumerate(table.to_pylist())
+    ]
+    tasks = _in_order(path, rows)
+    if tasks != tuple(row["task"] for row in rows):
+        raise DatasetError(
+            f"{path}: task_index says another order than the rows have, and LeRobot goes by the "
+            "rows. Sort the table by task_index."
+        )
+    return tasks
+
+
+def is_text(kind: pa.DataType) -> bool:
+    """Whether an Arrow column holds text."""
+    if pa.types.is_dictionary(kind):
+        kind = kind.value_type
+    return pa.types.is_string(kind) or pa.types.is_large_string(kind) or kind == pa.string_view()
+
+
+def _in_order(path: Path, raw: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
+    """Tasks by their task_index, which counts from 0 without a gap."""
+    rows = [Value(path, f"row {place}", row) for place, row in enumerate(raw)]
+    by_index = {row["task_index"].whole(): row["task"].text() for row in rows}
+    if sorted(by_index) != list(range(len(rows))):
+        raise DatasetError(
+            f"{path} numbers its tasks {shown(sorted(by_index))}; wanted is 0 to "
+            f"{len(rows) - 1}, each once. {NEXT}"
+        )
+    return tuple(by_index[index] for index in range(len(rows)))
+
+
+def read_stats(root: Path) -> Mapping[str, Any]:
     """`meta/stats.json`, or empty where there is none (v2.1 keeps statistics by episode)."""
     path = root / "meta" / "stats.json"
-    return read_json(path) if path.is_file() else {}
+    return checked_stats(path, read_json(path)) if path.exists() else {}
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """A JSON object. Raises DatasetError that says what the file is instead."""
-    try:
-        content = json.loads(_text(path))
-    except ValueError as error:
-        raise DatasetError(f"{path} is cut off or no JSON: {error}.") from error
-    if not isinstance(content, dict):
-        raise DatasetError(f"{path} holds no JSON object.")
-    return content
+def data_files(root: Path, rows: Iterable[EpisodeRow]) -> tuple[Path, ...]:
+    """The files that hold the rows, in the order in which LeRobot reads them.
 
-
-def read_jsonl(path: Path, most: int | None = None) -> list[dict[str, Any]]:
-    """One JSON object a line; the first `most` of them where that is given."""
-    try:
-        lines = [line for line in _text(path).splitlines() if line.strip()]
-        return [json.loads(line) for line in lines[:most]]
-    except ValueError as error:
-        raise DatasetError(f"{path} is cut off or no JSON lines: {error}.") from error
-
-
-def read_table(path: Path, columns: list[str] | None = None) -> pa.Table:
-    """A parquet file. Raises DatasetError where it is missing, a pointer, or cut off."""
-    with _parquet(path) as file:
-        return file.read(columns=columns)
-
-
-def read_schema(path: Path) -> pa.Schema:
-    """The columns of a parquet file. Raises like `read_table`."""
-    with _parquet(path) as file:
-        return file.schema_arrow
-
-
-@contextmanager
-def _parquet(path: Path) -> Iterator[pq.ParquetFile]:
-    refuse_pointer(path)
-    try:
-        with pq.ParquetFile(path) as file:
-            yield file
-    except (OSError, pa.ArrowException) as error:
+    Those that the episodes' table names; all there are where it names none. Raises DatasetError
+    where one is missing.
+    """
+    named = sorted({row.data for row in rows if row.data is not None})
+    absent = missing(root, named)
+    if absent:
+        raise DatasetError(f"{root}: {absent[0]}{more(absent)}")
+    found = named or parquet_files(root / "data")
+    if not found:
         raise DatasetError(
-            f"{path} is cut off or no parquet file ({_first_line(error)}). Copy or record it again."
-        ) from error
+            f"{root / 'data'} holds no parquet file: the dataset was copied in part."
+        )
+    return tuple(found)
 
 
-def refuse_pointer(path: Path) -> None:
-    """Raise DatasetError unless `path` is a file with content of its own."""
-    if not path.is_file():
-        raise DatasetError(f"{path} is missing: the dataset was copied or downloaded in part.")
-    with path.open("rb") as file:
-        if file.read(len(LFS_MARK)) == LFS_MARK:
-            raise DatasetError(
-                f"{path} is a Git LFS pointer, not the file itself. Run `git lfs install` and "
-                "`git lfs pull` in that clone."
-            )
+def more(told: Sequence[object]) -> str:
+    """That the first of `told` is not all."""
+    return f" (And {len(told) - 1} more.)" if len(told) > 1 else ""
 
 
 def missing(root: Path, paths: Iterable[Path]) -> list[str]:
@@ -190,66 +215,86 @@ def missing(root: Path, paths: Iterable[Path]) -> list[str]:
     ]
 
 
-def _episodes_v3(root: Path, info: Mapping[str, Any]) -> list[EpisodeRow]:
+def _episodes_v3(root: Path, info: Info) -> list[EpisodeRow]:
     folder = root / "meta" / "episodes"
-    files = sorted(folder.glob("*/*.parquet"))
+    files = parquet_files(folder)
     if not files:
         raise DatasetError(f"{folder} holds no parquet file: the dataset was copied in part.")
-    rows = []
+    rows: list[EpisodeRow] = []
     for file in files:
         wanted = [name for name in read_schema(file).names if not name.startswith("stats/")]
-        rows += read_table(file, wanted).to_pylist()
-    return [_row_v3(root, info, raw) for raw in rows]
-
-
-def _row_v3(root: Path, info: Mapping[str, Any], raw: Mapping[str, Any]) -> EpisodeRow:
-    data = info["data_path"].format(
-        chunk_index=raw["data/chunk_index"], file_index=raw["data/file_index"]
-    )
-    videos = {}
-    for key in video_keys(info):
-        if raw.get(f"videos/{key}/chunk_index") is None or not info.get("video_path"):
-            continue
-        path = info["video_path"].format(
-            video_key=key,
-            chunk_index=raw[f"videos/{key}/chunk_index"],
-            file_index=raw[f"videos/{key}/file_index"],
-        )
-        span = (raw[f"videos/{key}/from_timestamp"], raw[f"videos/{key}/to_timestamp"])
-        videos[key] = VideoSpan(root / path, *span)
-    return EpisodeRow(
-        int(raw["episode_index"]), int(raw["length"]), tuple(raw["tasks"]), root / data, videos
-    )
-
-
-def _episodes_v2(root: Path, info: Mapping[str, Any]) -> list[EpisodeRow]:
-    rows = []
-    for raw in read_jsonl(root / "meta" / "episodes.jsonl"):
-        index, length = int(raw["episode_index"]), int(raw["length"])
-        where = {"episode_chunk": index // info["chunks_size"], "episode_index": index}
-        videos = {
-            key: VideoSpan(
-                root / info["video_path"].format(video_key=key, **where), 0.0, length / info["fps"]
-            )
-            for key in video_keys(info)
-        }
-        data = root / info["data_path"].format(**where)
-        rows.append(EpisodeRow(index, length, tuple(raw.get("tasks", ())), data, videos))
+        for raw in _listed(file, wanted):
+            rows.append(_row_v3(root, info, Value(file, f"row {len(rows)}", raw), len(rows)))
     return rows
 
 
-def video_keys(info: Mapping[str, Any]) -> list[str]:
-    """The features that are stored as video."""
-    return [key for key, feature in info["features"].items() if feature["dtype"] == "video"]
+def _listed(file: Path, columns: list[str]) -> list[dict[str, Any]]:
+    """The rows of a table. Raises DatasetError for values that Python cannot hold."""
+    try:
+        return read_table(file, columns).to_pylist()
+    except (ValueError, OverflowError, pa.ArrowException) as error:
+        raise DatasetError(f"{file} holds unreadable values: {first_line(error)}.") from error
 
 
-def _text(path: Path) -> str:
-    refuse_pointer(path)
-    return path.read_text(encoding="utf-8")
+def _row_v3(root: Path, info: Info, raw: Value, place: int) -> EpisodeRow:
+    """An episode of the table. LeRobot goes by its place, so its number may be left out."""
+    index = raw["episode_index"]
+    bounds = raw["dataset_from_index"], raw["dataset_to_index"]
+    span = None if any(b.is_absent for b in bounds) else (bounds[0].whole(), bounds[1].whole())
+    length = raw["length"]
+    if length.is_missing and span:
+        length = Value(raw.file, f"{raw.key}.dataset_to_index", span[1] - span[0])
+    return EpisodeRow(
+        place if index.is_missing else index.whole(),
+        length.whole(1),
+        _tasks(raw["tasks"].raw),
+        _data_v3(root, info, raw),
+        {key: film for key in info.video_keys if (film := _span_v3(root, info, raw, key))},
+        span,
+    )
 
 
-def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0].rstrip(".") if str(error).strip() else "empty"
+def _data_v3(root: Path, info: Info, raw: Value) -> Path | None:
+    chunk, file = raw["data/chunk_index"], raw["data/file_index"]
+    if chunk.is_absent or file.is_absent:
+        return None
+    place = {"chunk_index": chunk.whole(), "file_index": file.whole(), "video_key": ""}
+    return root / info.data_path.format(**place)
+
+
+def _span_v3(root: Path, info: Info, raw: Value, key: str) -> VideoSpan | None:
+    """Where an episode lies in a film; None where the table names none."""
+    chunk, file = raw[f"videos/{key}/chunk_index"], raw[f"videos/{key}/file_index"]
+    if chunk.is_absent or file.is_absent or not info.video_path:
+        return None
+    path = info.video_path.format(video_key=key, chunk_index=chunk.whole(), file_index=file.whole())
+    ends = [raw[f"videos/{key}/{end}"] for end in ("from_timestamp", "to_timestamp")]
+    return VideoSpan(root / path, *(end.number() for end in ends))
+
+
+def _tasks(raw: Any) -> tuple[str, ...]:
+    """An episode's tasks as the table repeats them; LeRobot goes by the rows' task_index."""
+    texts = [raw] if isinstance(raw, str) else raw
+    is_list = isinstance(texts, list) and all(isinstance(text, str) for text in texts)
+    return tuple(texts) if is_list else ()
+
+
+def _episodes_v2(root: Path, info: Info) -> list[EpisodeRow]:
+    rows, file = [], root / "meta" / "episodes.jsonl"
+    for number, line in enumerate(read_jsonl(file), 1):
+        raw = Value(file, f"line {number}", line)
+        index, length = raw["episode_index"].whole(), raw["length"].whole(1)
+        where = {"episode_chunk": index // info.chunks_size, "episode_index": index}
+        videos = {
+            key: VideoSpan(
+                root / info.video_path.format(video_key=key, **where), 0.0, length / info.fps
+            )
+            for key in info.video_keys
+            if info.video_path
+        }
+        data = root / info.data_path.format(**where, video_key="")
+        rows.append(EpisodeRow(index, length, _tasks(raw["tasks"].raw), data, videos))
+    return rows
 
 
 def _inside(root: Path) -> str:

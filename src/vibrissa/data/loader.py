@@ -54,7 +54,7 @@ class Loader:
         self._pictures = {
             k: _frames(dataset, k, pictures) for k in stored if _is_picture(dataset, k)
         }
-        self.frames = dataset.frames
+        self.frames = _frame_count(dataset)
         self._end = _episode_ends(dataset)  # (N,)
         self._order: tuple[int, NDArray[np.int64]] | None = None
 
@@ -87,14 +87,11 @@ class Loader:
     def rows(self, step: int) -> NDArray[np.int64]:
         """The rows (B,) of a step: a window over the epochs' orders laid end to end."""
         first, size = step * self._sampling.batch_size, self._sampling.batch_size
-        rows = np.empty(size, np.int64)
-        filled = 0
-        while filled < size:
-            epoch, at = divmod(first + filled, self.frames)
-            piece = self._epoch(epoch)[at : at + size - filled]
-            rows[filled : filled + len(piece)] = piece
-            filled += len(piece)
-        return rows
+        pieces: list[NDArray[np.int64]] = []
+        while (left := size - sum(map(len, pieces))) > 0:
+            epoch, at = divmod(first + size - left, self.frames)
+            pieces.append(self._epoch(epoch)[at : at + left])
+        return np.concatenate(pieces)
 
     def _epoch(self, epoch: int) -> NDArray[np.int64]:
         if self._order is None or self._order[0] != epoch:
@@ -126,20 +123,32 @@ def _fed(
 
 def _vector(dataset: Dataset, key: str) -> Tensor:
     """A vector feature of all rows, (N, size) float32."""
-    values = np.ascontiguousarray(dataset.column(key), np.float32).reshape(dataset.frames, -1)
+    values = np.ascontiguousarray(dataset.column(key), np.float32)
+    values = values.reshape(len(values), -1)
     if not np.isfinite(values).all():
         row = int(np.argwhere(~np.isfinite(values).all(1))[0, 0])
         raise DatasetError(f"{key} of {dataset.root} holds NaN or infinity, first in row {row}.")
     return torch.from_numpy(values.copy())
 
 
+def _frame_count(dataset: Dataset) -> int:
+    """How many rows there are. Raises DatasetError where the tables speak of another number."""
+    rows = len(dataset.column("episode_index"))
+    if rows != dataset.frames:
+        raise DatasetError(
+            f"{dataset.root}: the episodes' table has {dataset.frames} rows in all, the data "
+            f"files have {rows}. See: vibrissa data inspect {dataset.root}"
+        )
+    return rows
+
+
 def _episode_ends(dataset: Dataset) -> Tensor:
-    """Of each row, the row behind the last of its episode; (N,) int64."""
-    ends = torch.empty(dataset.frames, dtype=torch.int64)
-    for episode in dataset.episodes:
-        rows = dataset.rows(episode.index)
-        ends[rows] = rows.stop
-    return ends
+    """Of each row, the row behind the last of its episode; (N,) int64.
+
+    `Dataset.spans` puts every row into exactly one episode, in order, so that none is left out.
+    """
+    stops = np.array([rows.stop for rows in dataset.spans.values()], np.int64)
+    return torch.from_numpy(np.repeat(stops, np.diff(stops, prepend=0)))
 
 
 def _frames(dataset: Dataset, key: str, pictures: Pictures) -> NDArray[np.uint8]:

@@ -51,7 +51,7 @@ def limits_applied(dataset: Dataset) -> str:
     """Why no SO-101's limits were applied to this robot's joints; empty where they were."""
     if STATE not in dataset.columns or _judged(dataset, STATE):
         return ""
-    robot = str(dataset.info.get("robot_type") or "")
+    robot = str(dataset.info.raw.get("robot_type") or "")
     named = f"the robot is {robot!r}" if robot else "nothing names the robot"
     return f"not applied: {named}, and its joints are not known to be an SO-101's"
 
@@ -247,7 +247,7 @@ def _judged(dataset: Dataset, vector: str) -> tuple[ArmColumns, ...]:
     if vector not in dataset.columns:
         return ()
     names = channel_names(dataset.features.get(vector, {}))
-    robot = str(dataset.info.get("robot_type") or "")
+    robot = str(dataset.info.raw.get("robot_type") or "")
     by_joints = all(name.removesuffix(".pos").endswith(JOINTS) for name in names)
     known = by_joints and not names_another(robot)
     return arms_of(names) if known or SO101_NAMES.search(robot) else ()

@@ -198,6 +198,6 @@ def _stored(root: Path) -> dict[str, int]:
     notes = root / OURS / EPISODES_FILE
     if not notes.is_file() or not (root / "meta" / "info.json").is_file():
         return {}
-    most = layout.read_info(root)["total_episodes"]
+    most = layout.read_info(root).total_episodes
     lines = layout.read_jsonl(notes, most)
     return {note["take"]: note["episode"] for note in lines if "take" in note}

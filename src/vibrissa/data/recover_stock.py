@@ -27,6 +27,7 @@ from vibrissa.core.errors import DatasetError
 from vibrissa.data import layout
 from vibrissa.data.disk import writing
 from vibrissa.data.footer import rebuilt
+from vibrissa.data.info import Info, checked_info
 
 
 @dataclass
@@ -57,10 +58,11 @@ def recover_stock(root: Path, out: Path) -> Salvaged:
 
     `root` is only read. Raises DatasetError where there is not one whole episode in it.
     """
-    info = layout.read_json(root / "meta" / "info.json")
+    file = root / "meta" / "info.json"
+    info = checked_info(file, layout.read_json(file), is_finished=False)
     told = Salvaged(out)
-    if info.get("codebase_version") != "v3.0":
-        raise DatasetError(f"{root} is of format {info.get('codebase_version')}: only v3.0 is.")
+    if not info.is_v3:
+        raise DatasetError(f"{root} is of format {info.version}; only v3.0 can be recovered.")
     rows = _rows(root, info, told)
     episodes = _with_films(root, info, _split(rows), told)
     _tell_open_episode(root, told)
@@ -72,13 +74,11 @@ def recover_stock(root: Path, out: Path) -> Salvaged:
     return told
 
 
-def _rows(root: Path, info: Mapping[str, Any], told: Salvaged) -> pa.Table:
+def _rows(root: Path, info: Info, told: Salvaged) -> pa.Table:
     """All rows that can be read, with a footer or without."""
     from lerobot.datasets.feature_utils import get_hf_features_from_features
 
-    # LeRobot tells a column of single numbers by the shape (1,), which JSON has as a list.
-    kinds = {k: {**f, "shape": tuple(f["shape"])} for k, f in info["features"].items()}
-    schema = get_hf_features_from_features(kinds).arrow_schema
+    schema = get_hf_features_from_features(dict(info.features)).arrow_schema
     tables = []
     for path in sorted((root / "data").glob("*/*.parquet")):
         try:
@@ -103,11 +103,9 @@ def _split(rows: pa.Table) -> list[pa.Table]:
     return episodes
 
 
-def _with_films(
-    root: Path, info: Mapping[str, Any], rows: Sequence[pa.Table], told: Salvaged
-) -> list[_Episode]:
+def _with_films(root: Path, info: Info, rows: Sequence[pa.Table], told: Salvaged) -> list[_Episode]:
     """The episodes of which there are films too, for as long as there is one of each camera."""
-    places = {key: _places(root, info, key, rows, told) for key in layout.video_keys(info)}
+    places = {key: _places(root, info, key, rows, told) for key in info.video_keys}
     most = min((len(rows), *map(len, places.values())))
     for key, found in places.items():
         if len(found) < len(rows):
@@ -118,7 +116,7 @@ def _with_films(
 
 
 def _places(
-    root: Path, info: Mapping[str, Any], key: str, rows: Sequence[pa.Table], told: Salvaged
+    root: Path, info: Info, key: str, rows: Sequence[pa.Table], told: Salvaged
 ) -> list[tuple[tuple[int, int], float, float]]:
     """Where each episode lies in the films of one camera: one behind the other."""
     found: list[tuple[tuple[int, int], float, float]] = []
@@ -129,7 +127,7 @@ def _places(
             told.lost.append(f"{path.relative_to(root)} is no whole video")
         while len(found) < len(rows) and at + len(rows[len(found)]) <= frames:
             length = len(rows[len(found)])
-            found.append((place, at / info["fps"], (at + length) / info["fps"]))
+            found.append((place, at / info.fps, (at + length) / info.fps))
             at += length
     return found
 
@@ -156,14 +154,14 @@ def _tell_open_episode(root: Path, told: Salvaged) -> None:
             )
 
 
-def _write(root: Path, out: Path, info: Mapping[str, Any], episodes: Sequence[_Episode]) -> None:
+def _write(root: Path, out: Path, info: Info, episodes: Sequence[_Episode]) -> None:
     from lerobot.datasets.compute_stats import aggregate_stats, compute_episode_stats
     from lerobot.datasets.utils import serialize_dict
     from lerobot.utils.utils import flatten_dict
 
     total = sum(len(episode.rows) for episode in episodes)
     tasks = _tasks(root, episodes)
-    numbers = {k: f for k, f in info["features"].items() if f["dtype"] not in ("video", "image")}
+    numbers = {k: f for k, f in info.features.items() if f["dtype"] not in ("video", "image")}
     table: list[dict[str, Any]] = []
     stats, first = [], 0
     for index, episode in enumerate(episodes):
@@ -180,15 +178,18 @@ def _write(root: Path, out: Path, info: Mapping[str, Any], episodes: Sequence[_E
     _table(out / "data" / "chunk-000" / "file-000.parquet", [e.rows for e in episodes])
     _table(out / "meta" / "episodes" / "chunk-000" / "file-000.parquet", [_listed(table)])
     new: dict[str, Any] = aggregate_stats(stats)
-    whole = layout.read_stats(root) | serialize_dict(new)
+    whole = {**layout.read_stats(root), **serialize_dict(new)}
     _json(out / "meta" / "stats.json", whole)
     counts = {"total_episodes": len(episodes), "total_frames": total, "total_tasks": len(tasks)}
-    _json(out / "meta" / "info.json", {**info, **counts, "splits": {"train": f"0:{len(episodes)}"}})
+    _json(
+        out / "meta" / "info.json",
+        {**info.raw, **counts, "splits": {"train": f"0:{len(episodes)}"}},
+    )
 
 
 def _tasks(root: Path, episodes: Sequence[_Episode]) -> tuple[str, ...]:
     """The instructions by index. Raises DatasetError where an episode's is not there."""
-    tasks = layout.read_tasks(root, {"codebase_version": "v3.0"})
+    tasks = layout.read_tasks_v3(root)
     most = max(int(_array(episode.rows["task_index"]).max()) for episode in episodes)
     if most >= len(tasks):
         raise DatasetError(f"{root} names {len(tasks)} tasks, and its rows speak of {most + 1}.")

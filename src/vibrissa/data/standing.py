@@ -36,29 +36,31 @@ def standing_of(root: Path) -> Standing:
     Statistics that count other rows than info.json speaks of were cut off between the two, and
     are put together anew from the episodes' own.
     """
-    raw = layout.read_info(root)
+    info = layout.read_info(root)
     table = [
         row
         for file in sorted((root / "meta" / "episodes").glob("*/*.parquet"))
         for row in layout.read_table(file).to_pylist()
-        if row["episode_index"] < raw["total_episodes"]
+        if row["episode_index"] < info.total_episodes
     ]
-    if len(table) != raw["total_episodes"]:
+    if len(table) != info.total_episodes:
         raise DatasetError(
-            f"{root} says {raw['total_episodes']} episodes and its table has {len(table)}."
+            f"{root} says {info.total_episodes} episodes and its table has {len(table)}."
         )
-    stats = cast_stats_to_numpy(layout.read_stats(root))
-    if not stats or int(stats["index"]["count"][0]) != raw["total_frames"]:
+    stats = cast_stats_to_numpy(dict(layout.read_stats(root)))
+    if not stats or int(stats["index"]["count"][0]) != info.total_frames:
         stats = aggregate_stats([_stats_of(row) for row in table])
     final = max(table, key=lambda row: row["episode_index"])
     last = {"data": _last(table, "data"), "meta": _last(table, "meta/episodes")}
-    for key in layout.video_keys(raw):
+    for key in info.video_keys:
         if final.get(f"videos/{key}/chunk_index") is not None:
             last[key.removeprefix(IMAGES)] = _last(table, f"videos/{key}")
     notes = root / OURS / EPISODES_FILE
     lines = notes.read_bytes().splitlines(keepends=True) if notes.is_file() else []
-    size = sum(map(len, lines[: raw["total_episodes"]]))
-    return Standing(DatasetInfo.from_dict(raw), layout.read_tasks(root, raw), stats, size, last)
+    size = sum(map(len, lines[: info.total_episodes]))
+    return Standing(
+        DatasetInfo.from_dict(dict(info.raw)), layout.read_tasks(root, info), stats, size, last
+    )
 
 
 def _last(table: Sequence[Mapping[str, Any]], key: str) -> Place:
