@@ -129,12 +129,6 @@ REFUSED = {
         "no JSON",
     ),
     "trailing comma": (lambda r: (r / INFO).write_text('{"fps": 30,}'), "cut off or no JSON"),
-    "statistics as text": (
-        lambda r: tables.change_json(
-            r / "meta" / "stats.json", lambda told: told[ACTION].update(mean="many")
-        ),
-        r"stats\.json: action\.mean is 'many'",
-    ),
     "a folder": (
         lambda r: ((r / "meta" / "stats.json").unlink(), (r / "meta" / "stats.json").mkdir()),
         "is a folder",

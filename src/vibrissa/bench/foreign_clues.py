@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from vibrissa.core.errors import DatasetError, UsageError
 from vibrissa.core.units import UNITS
 from vibrissa.data.features import ACTION, PRIVILEGED, STATE
+from vibrissa.data.info import checked_stats
 from vibrissa.data.layout import read_info, read_jsonl, read_stats, read_tasks
 
 Statistics = Mapping[str, Mapping[str, NDArray[np.float64]]]
@@ -154,7 +155,7 @@ def ranges(clues: Clues, key: str) -> tuple[NDArray[np.float64], NDArray[np.floa
 
 def _with_dataset(clues: Clues, dataset: Path) -> Clues:
     info = read_info(dataset)
-    stats = read_stats(dataset) or _summed(dataset)
+    stats = checked_stats(dataset, read_stats(dataset)) or _summed(dataset)
     recorded = {
         key: {k: np.asarray(v, np.float64).reshape(-1) for k, v in values.items() if k in MOMENTS}
         for key, values in stats.items()

@@ -82,15 +82,18 @@ def checked_info(file: Path, raw: Mapping[str, Any], *, is_finished: bool = True
         total_frames=None if top["total_frames"].is_missing else top["total_frames"].whole(),
         robot=str(raw.get("robot_type") or "unknown"),
         chunks_size=CHUNKS_SIZE if top["chunks_size"].is_missing else top["chunks_size"].whole(1),
-        data_path=_data_path(top["data_path"], new),
+        # LeRobot finds the rows of v3.0 without a template.
+        data_path=_usual(
+            top["data_path"], *((DATA_V3, V3_PLACES) if new else (DATA_V2, V2_PLACES))
+        ),
         video_path=_video_path(top["video_path"], new),
         raw=raw,
     )
 
 
-def checked_stats(file: Path, raw: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]]:
-    """`raw`, the content of `file`: for each feature named tables of numbers, NaN included."""
-    top = Value(file, "", raw)
+def checked_stats(root: Path, raw: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """The statistics of the dataset in `root`: of each feature named tables of numbers, or NaN."""
+    top = Value(root / "meta" / "stats.json", "", raw)
     for feature in raw:
         for name in top[feature].mapping():
             value = top[feature][name]
@@ -175,25 +178,20 @@ def _check_depth(info: Value) -> None:
         raise unit.refused('"m" or "mm"')
 
 
-def _data_path(value: Value, new: bool) -> str:
-    """The template; LeRobot reads v3.0 without it, so one of another style is not used."""
-    default = DATA_V3 if new else DATA_V2
-    if value.is_absent:
-        return default
+def _usual(value: Value, usual: str, places: frozenset[str]) -> str:
+    """The template, or the `usual` one where this is none of its format's style."""
     try:
-        return _template(value, V3_PLACES if new else V2_PLACES)
+        return usual if value.is_absent else _template(value, places)
     except DatasetError:
-        if new:
-            return default
-        raise
+        return usual
 
 
 def _video_path(value: Value, new: bool) -> str:
-    if value.is_missing:
-        return VIDEO_V3 if new else VIDEO_V2
     if value.raw is None:
         return ""
-    return _template(value, V3_PLACES if new else V2_PLACES)
+    if new and not value.is_missing:
+        return _template(value, V3_PLACES)
+    return VIDEO_V3 if new else _usual(value, VIDEO_V2, V2_PLACES)
 
 
 def _template(value: Value, places: frozenset[str]) -> str:

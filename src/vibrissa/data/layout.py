@@ -17,7 +17,7 @@ import pyarrow as pa
 from vibrissa.core.errors import DatasetError
 from vibrissa.data.claim import NAME as CLAIM
 from vibrissa.data.claim import claimed
-from vibrissa.data.info import Info, checked_info, checked_stats
+from vibrissa.data.info import Info, checked_info
 from vibrissa.data.reading import (
     first_line,
     parquet_files,
@@ -172,10 +172,13 @@ def _in_order(path: Path, raw: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
     return tuple(by_index[index] for index in range(len(rows)))
 
 
-def read_stats(root: Path) -> Mapping[str, Any]:
-    """`meta/stats.json`, or empty where there is none (v2.1 keeps statistics by episode)."""
+def read_stats(root: Path) -> dict[str, Any]:
+    """`meta/stats.json`, or empty where there is none (v2.1 keeps statistics by episode).
+
+    What is in it is for the checks of statistics to say, and for `checked_stats`.
+    """
     path = root / "meta" / "stats.json"
-    return checked_stats(path, read_json(path)) if path.exists() else {}
+    return read_json(path) if path.exists() else {}
 
 
 def data_files(root: Path, rows: Iterable[EpisodeRow]) -> tuple[Path, ...]:

@@ -15,6 +15,7 @@ from lerobot.utils.utils import unflatten_dict
 from vibrissa.core.errors import DatasetError
 from vibrissa.data import layout
 from vibrissa.data.features import EPISODES_FILE, IMAGES, OURS
+from vibrissa.data.info import checked_stats
 
 Place = tuple[int, int]  # chunk, file
 
@@ -47,7 +48,7 @@ def standing_of(root: Path) -> Standing:
         raise DatasetError(
             f"{root} says {info.total_episodes} episodes and its table has {len(table)}."
         )
-    stats = cast_stats_to_numpy(dict(layout.read_stats(root)))
+    stats = cast_stats_to_numpy(checked_stats(root, layout.read_stats(root)))
     if not stats or int(stats["index"]["count"][0]) != info.total_frames:
         stats = aggregate_stats([_stats_of(row) for row in table])
     final = max(table, key=lambda row: row["episode_index"])
