@@ -1,7 +1,8 @@
 """One camera: a thread that reads, a latest frame that nobody waits for, and its health.
 
 The thread opens the device, reads, decodes, and opens it again when it was lost; the loop only
-takes what is there. It is a thread and not a fork: a forked camera is a dead one.
+takes what is there. A picture that cannot be used is marked, counted and reported, and the next one
+is read. It is a thread and not a fork: a forked camera is a dead one.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 
 from vibrissa.core.episode import Health, Picture
 from vibrissa.core.errors import VibrissaError
+from vibrissa.real.camera_message import BadFrame, plain, require_size
 from vibrissa.real.rig import CameraCfg
 from vibrissa.real.sight import exposure, fingerprint, sampled
 from vibrissa.real.sources import CameraTrouble, Grabbed, Source
@@ -28,6 +30,7 @@ GONE_S = 1.0  # without a frame for so long, it is missing; and its device is op
 FROZEN_S = 0.5  # the same pixels for so long
 MOVED_RAD = np.deg2rad(2.0)  # an arm that moved that far must show in a picture
 TELL_S = 0.5  # what is wrong for about so long is said
+BAD_AGAIN_S = 30.0  # between two lines about single pictures that cannot be used
 
 
 @dataclass(frozen=True)
@@ -75,12 +78,13 @@ class Camera:
         self._first = threading.Event()
         self._thread: threading.Thread | None = None
         self._kept: _Kept | None = None
-        self._trouble = ""
+        self._trouble = ""  # why there is no picture now; empty while there is one
         self._noisy = cfg.kind != "zmq"  # what comes by wire may be drawn, and drawn twice alike
         self._print_seen = 0
         self._state_then: NDArray[np.float32] | None = None  # where the arm was at that picture
         self._began_s = now()
         self._news = _News(f"camera {cfg.name!r}", say)
+        self._bad = _Bad(f"camera {cfg.name!r}")
         self.settings: dict[str, float] = {}
         self.count = 0  # frames read since the start
 
@@ -114,7 +118,19 @@ class Camera:
         else:
             frame = replace(kept.frame, health=self._health(kept, now_s, state))
         self._news.hear(frame.health, self._trouble, now_s)
+        if line := self._bad.line(now_s, reported=self._news.reports("missing")):
+            self._say(line)
         return frame
+
+    @property
+    def bad(self) -> int:
+        """How many pictures could not be used, since the start."""
+        return self._bad.count
+
+    @property
+    def unusable(self) -> str:
+        """Why the newest picture cannot be used; empty where none came, or a good one."""
+        return self._trouble if self._bad.now else ""
 
     def age_s(self) -> float:
         """How old the newest frame is; since the start where there is none."""
@@ -131,7 +147,7 @@ class Camera:
 
     def _health(self, kept: _Kept, now_s: float, state: NDArray[np.float32] | None) -> Health:
         age_s = now_s - kept.frame.captured_s
-        if age_s > GONE_S:
+        if age_s > GONE_S or self._bad.now:
             return "missing"
         if age_s > LATE_FRAMES / self.cfg.fps:
             return "late"
@@ -160,26 +176,38 @@ class Camera:
                     source.close()
             except VibrissaError as trouble:
                 self._trouble = str(trouble).removeprefix(f"camera {self.cfg.name!r}: ")
+            except BaseException as bug:  # a driver is foreign code: no thread ends in silence
+                self._spoilt(f"its reader failed: {type(bug).__name__}: {plain(str(bug))}.")
             self._stop.wait(AGAIN_S)
 
     def _read(self, source: Source) -> None:
         """Take frames until told to stop. Raises CameraTrouble when there are none any more."""
-        heard_s = self._now()
+        heard_s, bad_s = self._now(), -np.inf
         while not self._stop.is_set():
-            grabbed = source.read(READ_S)
-            if grabbed is not None:
-                self._take(grabbed)
-                heard_s = self._now()
-            elif self._now() - heard_s > max(GONE_S, FIRST_S if self._kept is None else 0.0):
-                raise CameraTrouble(f"no frame for {self._now() - heard_s:.1f} s.")
+            try:
+                grabbed = source.read(READ_S)
+                if grabbed is not None:
+                    self._take(grabbed)
+                    heard_s = self._now()
+                    continue
+            except BadFrame as bad:
+                self._spoilt(str(bad))
+                bad_s = self._now()
+            silent_s = self._now() - max(heard_s, bad_s)
+            if self._now() - heard_s > max(GONE_S, FIRST_S if self._kept is None else 0.0):
+                if silent_s < GONE_S:
+                    raise CameraTrouble(self._trouble)
+                self._bad.over()  # nothing comes any more, good or bad
+                raise CameraTrouble(f"no frame for {silent_s:.1f} s.")
+
+    def _spoilt(self, why: str) -> None:
+        """There is no picture now, and what came cannot be used."""
+        self._trouble = why
+        self._bad.add(why)
 
     def _take(self, grabbed: Grabbed) -> None:
         height, width = grabbed.picture.shape[:2]
-        if (width, height) != (self.cfg.width, self.cfg.height):
-            raise CameraTrouble(
-                f"it gives {width} × {height}; the rig says {self.cfg.width} × {self.cfg.height}. "
-                "Nothing is resized: change the one or the other."
-            )
+        require_size(width, height, (self.cfg.width, self.cfg.height))
         sample, last = sampled(grabbed.picture), self._kept
         print_ = fingerprint(sample)
         same = last is not None and last.print == print_
@@ -191,6 +219,7 @@ class Camera:
         picture.flags.writeable = False  # everybody gets this one
         frame = Frame(picture, grabbed.captured_s, sequence, exposure(sample), grabbed.depth)
         self._kept, self._trouble = _Kept(frame, print_, since_s), ""
+        self._bad.over()
         self.count += 1
         self._first.set()
 
@@ -207,6 +236,10 @@ class _News:
         self._ill_s = self._heard_s = 0.0
         self._said: Health = "ok"
 
+    def reports(self, health: Health) -> bool:
+        """Whether this was said last, and not yet that it is over."""
+        return self._said == health
+
     def hear(self, health: Health, trouble: str, now_s: float) -> None:
         passed_s = min(now_s - self._heard_s, 0.1)
         self._heard_s = now_s
@@ -221,6 +254,37 @@ class _News:
         elif self._ill_s == 0 and self._said != "ok":
             self._said = "ok"
             self._say(f"{self._who} is well again.")
+
+
+class _Bad:
+    """Pictures that could not be used: a line once the next good one is there.
+
+    One that is followed by a good one is reported here; where they stay away, `_News` reports it.
+    """
+
+    def __init__(self, who: str):
+        self._who = who
+        self.count = 0
+        self.now = False  # whether the newest picture is one of them
+        self._new, self._why = 0, ""
+        self._said_s = -np.inf
+
+    def add(self, why: str) -> None:
+        self.count, self._new, self._why, self.now = self.count + 1, self._new + 1, why, True
+
+    def over(self) -> None:
+        """A good one came."""
+        self.now = False
+
+    def line(self, now_s: float, *, reported: bool) -> str:
+        """What is to be said now, empty if nothing; `reported`: `_News` has said why already."""
+        if reported:
+            self._new = 0
+        if self.now or not self._new or now_s - self._said_s < BAD_AGAIN_S:
+            return ""
+        new, self._new, self._said_s = self._new, 0, now_s
+        pictures = "1 picture" if new == 1 else f"{new} pictures"
+        return f"{self._who}: {pictures} could not be used and marked missing: {self._why}"
 
 
 _WORDS: dict[Health, str] = {

@@ -22,6 +22,7 @@ class Cameras:
     """The cameras of a rig by name. `start` test-opens them; `latest` never waits."""
 
     def __init__(self, cameras: Sequence[CameraCfg], *, say: Callable[[str], None]):
+        self._say = say
         self._cameras = {
             cfg.name: Camera(cfg, lambda cfg=cfg: make_source(cfg), say=say) for cfg in cameras
         }
@@ -46,8 +47,9 @@ class Cameras:
         frames: dict[str, Frame] = {}
         for name, camera in self._cameras.items():
             if not camera.cfg.optional and camera.age_s() > PATIENCE_S:
+                why = camera.unusable.rstrip(".") or "Plug it in again"
                 raise ArmFault(
-                    f"camera {name!r} has given no picture for {PATIENCE_S:g} s. Plug it in again; "
+                    f"camera {name!r} has given no picture for {PATIENCE_S:g} s. {why}; "
                     "one that may be missing is 'optional: true' in the rig."
                 )
             frames[name] = frame = camera.latest(state)
@@ -67,7 +69,9 @@ class Cameras:
             if not lost:
                 return
             if time.perf_counter() > until_s:
-                raise ArmFault(f"no picture from {', '.join(lost)}. Plug it in again.")
+                why = [line for name in lost if (line := self._cameras[name].unusable)]
+                told = " ".join(why) or "Plug it in again."
+                raise ArmFault(f"no picture from {', '.join(lost)}. {told}")
             time.sleep(0.05)
 
     @property
@@ -79,8 +83,11 @@ class Cameras:
         """Stop all threads and let the devices go; never raises."""
         for camera in self._cameras.values():
             camera.stop()
-        for camera in self._cameras.values():
+        for name, camera in self._cameras.items():
             camera.join()
+            if camera.bad > 1:
+                came = camera.bad + camera.count
+                self._say(f"camera {name!r}: {camera.bad} of {came} pictures could not be used.")
 
 
 def specs(cameras: Sequence[CameraCfg]) -> tuple[CameraSpec, ...]:

@@ -1,13 +1,11 @@
 """Where frames come from: a webcam by its stable name, a ZMQ publisher, a RealSense.
 
-A source blocks, raises `CameraTrouble`, and belongs to one thread.
+A source blocks and belongs to one thread. It raises `CameraTrouble` where the camera has to be
+opened again, and `BadFrame` for one picture that cannot be used.
 """
 
 from __future__ import annotations
 
-import base64
-import binascii
-import json
 import os
 import stat
 import time
@@ -19,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vibrissa.core.errors import ArmFault, UsageError
+from vibrissa.real.camera_message import MOST_BYTES, BadFrame, parsed, plain
 from vibrissa.real.rig import CONTROLS, CameraCfg, device_trouble
 
 PLAUSIBLE_S = 5.0  # a time of capture that is older is of another clock
@@ -55,20 +54,20 @@ def make_source(cfg: CameraCfg) -> Source:
 
 
 class Published:
-    """Pictures published as LeRobot's ZMQ camera wants them; capture time and count if told.
+    """Pictures published as LeRobot's ZMQ camera wants them: see `camera_message`.
 
-    A message is JSON with base64 JPEGs under "images", by whole camera name. "monotonic_s" and
-    "sequence", where there are any, are this machine's clock and the camera's count.
+    "monotonic_s" counts where it may be of this machine's clock.
     """
 
     def __init__(self, cfg: CameraCfg):
         import zmq
 
         address, _, self._name = cfg.device.removeprefix("tcp://").partition("/")
-        self._again = zmq.Again
+        self._size = cfg.width, cfg.height
         self._socket = zmq.Context.instance().socket(zmq.SUB)
         self._socket.setsockopt(zmq.CONFLATE, 1)  # only the newest: an old picture is of no use
         self._socket.setsockopt(zmq.LINGER, 0)
+        self._socket.setsockopt(zmq.MAXMSGSIZE, MOST_BYTES)  # a larger one ends its connection
         self._socket.setsockopt_string(zmq.SUBSCRIBE, "")
         self._socket.connect(f"tcp://{address}")
 
@@ -76,22 +75,10 @@ class Published:
         if not self._socket.poll(within_s * 1000):
             return None
         heard_s = time.perf_counter()
-        try:
-            message = json.loads(self._socket.recv())
-            images = message["images"]
-            if self._name not in images:
-                raise CameraTrouble(f"no {self._name!r} is sent there; but {', '.join(images)}.")
-            jpeg = np.frombuffer(base64.b64decode(images[self._name]), np.uint8)
-        except (ValueError, KeyError, TypeError, binascii.Error) as error:
-            raise CameraTrouble(f"what is sent there is no picture: {error!r}.") from error
-        # LeRobot's publishers put red where JPEG has blue, so this is RGB as it comes.
-        picture = cv2.imdecode(jpeg, cv2.IMREAD_COLOR)
-        if picture is None:
-            raise CameraTrouble("what is sent there is no JPEG.")
-        told_s = float(message.get("monotonic_s", {}).get(self._name, heard_s))
+        message = parsed(self._socket.recv(), self._name, self._size)
+        told_s = heard_s if message.told_s is None else message.told_s
         captured_s = told_s if 0 <= heard_s - told_s < PLAUSIBLE_S else heard_s
-        sequence = message.get("sequence", {}).get(self._name)
-        return Grabbed(np.asarray(picture, np.uint8), captured_s, sequence)
+        return Grabbed(message.picture, captured_s, message.sequence)
 
     def settings(self) -> dict[str, float]:
         return {}
@@ -139,10 +126,14 @@ class Webcam:
         if not self._capture.grab():
             raise CameraTrouble("it does not answer any more.")
         captured_s = _captured(self._capture.get(cv2.CAP_PROP_POS_MSEC), time.perf_counter())
-        fine, picture = self._capture.retrieve()
-        if not fine:
-            return None  # a broken frame; the next one may be whole
-        return Grabbed(np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), np.uint8), captured_s)
+        try:
+            fine, picture = self._capture.retrieve()
+            if not fine:
+                raise BadFrame("a frame cannot be decoded. Check its cable.")
+            picture = cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
+        except cv2.error as error:
+            raise BadFrame(f"a frame is no colour picture: {plain(error.err)}.") from error
+        return Grabbed(np.asarray(picture, np.uint8), captured_s)
 
     def settings(self) -> dict[str, float]:
         """What exposure and its kin are now, for those the camera has."""
@@ -210,6 +201,8 @@ class RealSense:
             depth = self._camera.latest_depth_frame
         if picture is None:
             return None
+        if self._unit_m and depth is None:
+            raise BadFrame("a frame came without its depth.")
         metres = depth[..., 0] * np.float32(self._unit_m) if self._unit_m else None
         return Grabbed(np.array(picture, np.uint8), float(captured_s), None, metres)
 
