@@ -17,11 +17,14 @@ from data.recordings import record as recorded
 from learn.tiny import quiet
 
 from vibrissa import cli
+from vibrissa.bench import first_look
 from vibrissa.commands.train import train_policy
 from vibrissa.core.units import to_rad
 from vibrissa.data.dataset import open_dataset
 from vibrissa.data.features import ACTION, STATE
+from vibrissa.learn.policy import CheckpointPolicy
 from vibrissa.learn.recipes import recipe_named
+from vibrissa.learn.run import pretrained_folder
 from vibrissa.twin.faults import BusFault
 from vibrissa.twin.twin import Twin
 
@@ -253,13 +256,48 @@ def test_a_fault_that_nobody_can_mend_ends_it_with_its_line(tmp_path: Path, caps
     assert {note["reason"] for note in dataset.notes} == {"timeout"}
 
 
-def test_a_checkpoint_may_lead_and_is_recorded_as_a_policy(tmp_path: Path, desk: Path) -> None:
+@pytest.fixture
+def checkpoint(tmp_path: Path) -> Path:
+    """A policy that was trained for a moment, on a set that knows no calibration."""
     made = tmp_path / "made"
     recorded(made / "set", contract(privileged=False), 2)
     train_policy(recipe_named("debug"), made / "set", made / "run", threads=1, say=quiet)
+    return made / "run"
+
+
+def _led_by(checkpoint: Path, desk: Path, out: Path, *more: str) -> int:
+    argv = ["--pilot", "policy", "--checkpoint", str(checkpoint), "--device", "cpu"]
+    return record(desk, out, *argv, "--episodes", "1", *more)
+
+
+def test_a_checkpoint_may_lead_and_is_recorded_as_a_policy(
+    tmp_path: Path, desk: Path, checkpoint: Path, capsys
+) -> None:
     out = tmp_path / "set"
-    argv = ["--pilot", "policy", "--checkpoint", str(made / "run"), "--device", "cpu"]
-    assert record(desk, out, *argv, "--episodes", "1") == 0
+    assert _led_by(checkpoint, desk, out) == 0
     dataset = open_dataset(out)
     assert set(dataset.column("source").tolist()) == {0}  # policy
     assert len(dataset.column("source")) == 15
+    assert "inferences/s" in capsys.readouterr().err  # the first look of vibrissa deploy
+
+
+def test_a_checkpoint_passes_the_preflight_of_deploy_before_anything_moves(
+    tmp_path: Path, desk: Path, checkpoint: Path, capsys, monkeypatch
+) -> None:
+    """Calibration, range and a measured lead; each ends it with deploy's own line."""
+    found = pretrained_folder(checkpoint) / "vibrissa" / "contract.json"
+    known = found.read_text()
+    found.write_text(json.dumps({**json.loads(known), "calibration": "so101-another"}))
+    assert _led_by(checkpoint, desk, tmp_path / "set") == 1
+    assert "wants 'so101-another'" in (err := capsys.readouterr().err)
+    assert "nothing was moved" in err
+    found.write_text(known)
+    act = CheckpointPolicy.act
+    monkeypatch.setattr(CheckpointPolicy, "act", lambda self, seen: act(self, seen) + 50)
+    assert _led_by(checkpoint, desk, tmp_path / "set") == 1
+    assert "the first chunk wants shoulder_pan" in capsys.readouterr().err
+    monkeypatch.setattr(CheckpointPolicy, "act", act)
+    monkeypatch.setattr(first_look, "SLACK", 1e6)  # a computer that is far too slow
+    assert _led_by(checkpoint, desk, tmp_path / "set") == 1
+    assert "too slow for this policy" in capsys.readouterr().err
+    assert not (tmp_path / "set").exists()

@@ -149,6 +149,39 @@ def require_within(look: FirstLook) -> None:
             )
 
 
+def take_look(
+    policy: CheckpointPolicy,
+    arm: Contract,
+    observation: Observation,
+    *,
+    accept: Sequence[str],
+    say: Callable[[str], None],
+) -> FirstLook:
+    """The checks of a policy that is about to move an arm: what it sees, says and would do.
+
+    Raises ContractError for a blind camera and an action out of range, unless "sight" or "limits"
+    is in `accept`; PolicyFault as `look_first` does. `require_fit` comes before.
+    """
+    if "sight" not in accept:
+        require_sight(policy.contract, observation)
+    look = look_first(policy, arm, observation)
+    for line in look.lines():
+        say(line)
+    if "limits" not in accept:
+        require_within(look)
+    return look
+
+
+def timely(look: FirstLook, policy: CheckpointPolicy, horizon: int) -> tuple[int, int]:
+    """How many ticks ahead the policy is asked, and how many actions of a chunk are kept.
+
+    By the time that it took in `look`. Raises PolicyFault where that is more than a chunk lasts.
+    """
+    rate_hz = policy.contract.rate_hz
+    lead = lead_ticks(look.slowest_s, rate_hz)
+    return lead, executed(horizon, policy.chunk, lead, rate_hz)
+
+
 def odd_at_first(policy: CheckpointPolicy, observations: Sequence[Observation]) -> list[str]:
     """What in the first observations lies beyond what `policy` was trained on, a sentence each.
 

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from vibrissa.commands.deploy import Config
     from vibrissa.control.keys import Keys
     from vibrissa.core.contract import Contract
-    from vibrissa.core.episode import Observation
     from vibrissa.core.protocols import Arm, Observer, Pilot, Task
     from vibrissa.data.recorder import Recorder
     from vibrissa.learn.policy import CheckpointPolicy
@@ -31,7 +30,6 @@ if TYPE_CHECKING:
 
 Say = Callable[[str], None]
 
-BLIND_S = 1.0  # so long may a camera show nothing of use while a policy looks through it
 SECONDS = 30.0  # of a rollout on an arm whose task sets no limit
 
 
@@ -212,14 +210,14 @@ def take_looks(
 
     What is fed beyond what a policy was trained on is a warning, here and in the report.
     """
-    from vibrissa.bench.first_look import odd_at_first
+    from vibrissa.bench.first_look import odd_at_first, take_look
 
     arm.reset(cfg.seeds)
     observation = arm.observe()
     looks, odd = [], []
     for policy, name in zip(policies, ("A", "B"), strict=False):
         who = f"{name}: " if len(policies) > 1 else ""
-        looks.append(_take_look(cfg, policy, arm, observation, say))
+        looks.append(take_look(policy, arm.contract, observation, accept=cfg.accept, say=say))
         told = [f"{who}{line}" for line in odd_at_first(policy, [observation])]
         for line in told:
             say(f"warning {line}")
@@ -227,21 +225,6 @@ def take_looks(
     if odd:
         book.caution(odd)
     return looks
-
-
-def _take_look(
-    cfg: Config, policy: CheckpointPolicy, arm: Arm, observation: Observation, say: Say
-) -> FirstLook:
-    from vibrissa.bench.first_look import look_first, require_sight, require_within
-
-    if "sight" not in cfg.accept:
-        require_sight(policy.contract, observation)
-    look = look_first(policy, arm.contract, observation)
-    for line in look.lines():
-        say(line)
-    if "limits" not in cfg.accept:
-        require_within(look)
-    return look
 
 
 def make_stages(
@@ -290,6 +273,7 @@ def make_stages(
 def _task(cfg: Config, policy: CheckpointPolicy, desk: Desk, keys: Keys) -> Watched:
     """Who judges a rollout of this policy, and that it sees what it looks through."""
     from vibrissa.bench.verdicts import Sight, Watched
+    from vibrissa.commands.policy_pilot import BLIND_S
 
     rate_hz, looks = policy.contract.rate_hz, policy.contract.camera_names
     own = desk.task.max_ticks if desk.task is not None else round(SECONDS * rate_hz)
@@ -307,16 +291,15 @@ def _task(cfg: Config, policy: CheckpointPolicy, desk: Desk, keys: Keys) -> Watc
 
 def _pilot(cfg: Config, policy: CheckpointPolicy, arm: Contract, look: FirstLook) -> Pilot:
     """Who plays the chunks, and asks early enough for the next one."""
-    from vibrissa.bench.first_look import executed, lead_ticks
+    from vibrissa.bench.first_look import timely
     from vibrissa.bench.options import grip_of
     from vibrissa.control.grip import OtherGrip
     from vibrissa.control.pilots import ChunkPlayer
 
-    horizon, most = cfg.horizon if cfg.horizon is not None else policy.horizon, policy.chunk
+    horizon = cfg.horizon if cfg.horizon is not None else policy.horizon
     lead, kept = 0, horizon
     if not cfg.fast and cfg.ensemble is None:
-        lead = lead_ticks(look.slowest_s, policy.contract.rate_hz)
-        kept = executed(horizon, most, lead, policy.contract.rate_hz)
+        lead, kept = timely(look, policy, horizon)
     player = ChunkPlayer(
         kept,
         history=policy.history,

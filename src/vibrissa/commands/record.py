@@ -12,7 +12,7 @@ import json as json_
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from vibrissa.commands.rigs import LEADERS, RIG_KEYS, Home, leader_of, rig_of
 from vibrissa.core.errors import UsageError
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 SIMULATED_ONLY = ("seeds", "depth", "rig", "camera_size", "noise_rad", "start_noise_rad")
 SIMULATED_ONLY += ("randomise", "servo", "keep_failures", "fleet")
 LED_ONLY = ("instruction", "seconds", "rate", "reset_seconds", "resume", "top_up", "recalibrated")
-LED_ONLY += ("home", "checkpoint", "replay", "operator", "light", "live", "live_file")
+LED_ONLY += ("home", "checkpoint", "accept", "replay", "operator", "light", "live", "live_file")
 
 
 @dataclass(frozen=True)
@@ -61,6 +61,8 @@ class Config:
     """Of the policy pilot: a run folder, a checkpoint, or a pretrained_model folder."""
     device: str = "auto"
     """Of the policy pilot: cpu, cuda, cuda:1, mps."""
+    accept: tuple[Literal["calibration", "limits", "sight"], ...] = ()
+    """Of the policy pilot, differences that are taken on purpose: calibration, limits, sight."""
     replay: Path | None = None
     """Of the replay pilot: a dataset whose actions are played."""
     replay_episode: int = 0

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vibrissa.commands import going_on
+from vibrissa.commands.policy_pilot import fitting_policy, policy_lead, sight_of
 from vibrissa.commands.rigs import (
     LEADERS,
     Home,
@@ -19,7 +20,6 @@ from vibrissa.commands.rigs import (
     live_view,
     make_real,
     open_leader,
-    policy_lead,
     replay_lead,
     require_keys,
 )
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from vibrissa.control.session import HumanTask, Session, Tally
     from vibrissa.core.protocols import Observer, Task
     from vibrissa.data.recorder import Recorder
+    from vibrissa.learn.policy import CheckpointPolicy
     from vibrissa.real.rig import Rig
     from vibrissa.show.status import StatusLine
 
@@ -100,8 +101,9 @@ def record_at_arm(cfg: Config, rig: Rig, simulated: Callable[[], tuple[Stand, Ta
         keys = opened.enter_context(open_keys(tell=status.say))
         require_keys(cfg.pilot, keys)
         watching = (status, *live_view(cfg.live, cfg.live_file, opened))
+        policy = None if cfg.checkpoint is None else fitting_policy(cfg, stand.arm.contract)
         _connect(cfg, rig, stand, opened, status.say)
-        sitting = _sit(cfg, rig, stand, task, keys, status, watching, course, opened)
+        sitting = _sit(cfg, rig, stand, task, policy, keys, status, watching, course, opened)
         there = going_on.stored(cfg)  # what a kill left of finished episodes is stored by now
         course = _course(cfg, stand)
         sitting.put.follow(course)
@@ -158,6 +160,8 @@ def _check(cfg: Config, rig: Rig) -> None:
         )
     if (cfg.replay is None) != (who != "replay"):
         raise UsageError("--pilot replay and --replay DATASET go together.")
+    if cfg.accept and who != "policy":
+        raise UsageError("--accept is for --pilot policy.")
     if (cfg.checkpoint is None) != (who != "policy"):
         raise UsageError("--pilot policy and --checkpoint RUN go together.")
     if rig.arm.kind != "simulated" and not cfg.instruction:
@@ -238,15 +242,22 @@ def _home(cfg: Config, rig: Rig) -> Home:
     return home
 
 
-def _lead(cfg: Config, rig: Rig, stand: Stand, keys: Keys, opened: ExitStack, say: Say) -> Lead:
+def _lead(
+    cfg: Config,
+    rig: Rig,
+    stand: Stand,
+    policy: CheckpointPolicy | None,
+    keys: Keys,
+    opened: ExitStack,
+    say: Say,
+) -> Lead:
     from vibrissa.control.pilots import Zero
 
     who = cfg.pilot
     if who in LEADERS:
         return open_leader(rig, who, stand, keys, opened, say)
-    if who == "policy":
-        assert cfg.checkpoint is not None  # _check has seen to it
-        return policy_lead(cfg.checkpoint, stand.arm.contract, cfg.device, keys)
+    if policy is not None:
+        return policy_lead(policy, stand, keys, seed=cfg.seeds, accept=cfg.accept, say=say)
     if who == "replay":
         assert cfg.replay is not None
         return replay_lead(cfg.replay, cfg.replay_episode, keys)
@@ -258,6 +269,7 @@ def _sit(
     rig: Rig,
     stand: Stand,
     task: Task | None,
+    policy: CheckpointPolicy | None,
     keys: Keys,
     status: StatusLine,
     watching: Sequence[Observer],
@@ -269,7 +281,7 @@ def _sit(
     from vibrissa.control.paced import Paced
     from vibrissa.control.session import HumanTask, Interlude, Session
 
-    lead = _lead(cfg, rig, stand, keys, opened, status.say)
+    lead = _lead(cfg, rig, stand, policy, keys, opened, status.say)
     keys = lead.rest
     if lead.told:
         status.say(lead.told)
@@ -283,7 +295,7 @@ def _sit(
         rate_hz=rate_hz,
         keys=keys,
         name=cfg.task or (task.name if task else "teleop"),
-        also=task,
+        also=task or (sight_of(policy, cfg.accept) if policy is not None else None),
     )
     reset_s = cfg.reset_seconds
     if reset_s is None:

@@ -12,7 +12,6 @@ from vibrissa.core.errors import UsageError
 
 if TYPE_CHECKING:
     from vibrissa.control.keys import Keys
-    from vibrissa.core.contract import Contract
     from vibrissa.core.protocols import Arm, Observer, Pilot, Policy, Task
     from vibrissa.real.arm import RealArm
     from vibrissa.real.rig import CameraCfg, Rig
@@ -125,26 +124,6 @@ def leader_of(rig: Rig) -> str:
     if rig.leader is None:
         return ""
     return "leader" if rig.leader.kind == "so101" else rig.leader.kind
-
-
-def policy_lead(checkpoint: Path, contract: Contract, device: str, keys: Keys) -> Lead:
-    """A checkpoint's policy for this arm. Raises ContractError with every difference."""
-    from vibrissa.control.pilots import ChunkPlayer
-    from vibrissa.learn.policy import load_policy
-    from vibrissa.learn.preflight import device_named
-
-    policy = load_policy(checkpoint, device=device_named(device))
-    policy.fit(contract)
-    player = ChunkPlayer(
-        policy.horizon,
-        history=policy.history,
-        cameras=policy.contract.camera_names,
-        lead=min(policy.horizon - 1, LEAD_TICKS),
-    )
-    return Lead(player, keys, policy)
-
-
-LEAD_TICKS = 3  # how early the next chunk is asked for: a tenth of a second at 30 Hz
 
 
 def replay_lead(dataset: Path, episode: int, keys: Keys) -> Lead:
