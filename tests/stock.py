@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 PATIENCE_S = 120  # LeRobot imports for ten seconds, and for more on a busy machine
 TINY_ACT = {
@@ -95,10 +96,12 @@ def run(name: str, *args: str) -> str:
     return Tool(name, *args).finish()
 
 
-def save_tiny_act(dataset: Path, folder: Path) -> Path:
-    """What `lerobot-train` writes for a dataset, without the training: a tiny ACT, processors."""
+def save_tiny_act(dataset: Path, folder: Path, **options: Any) -> Path:
+    """What `lerobot-train` writes for a dataset, without the training: a tiny ACT, processors.
+
+    options: of LeRobot's ACTConfig, such as normalization_mapping.
+    """
     import json
-    from typing import Any
 
     from lerobot.datasets.lerobot_dataset import LeRobotDatasetMetadata
     from lerobot.policies.act.configuration_act import ACTConfig
@@ -106,7 +109,7 @@ def save_tiny_act(dataset: Path, folder: Path) -> Path:
 
     meta = LeRobotDatasetMetadata("local/set", root=dataset)
     sizes = {name: json.loads(value) for name, value in TINY_ACT.items() if value.isdigit()}
-    config = ACTConfig(device="cpu", pretrained_backbone_weights=None, **sizes)
+    config = ACTConfig(device="cpu", pretrained_backbone_weights=None, **sizes, **options)
     make_policy(config, ds_meta=meta).save_pretrained(folder)
     stats: Any = meta.stats
     for processor in make_pre_post_processors(config, dataset_stats=stats):

@@ -22,6 +22,7 @@ from vibrissa.core.contract import CameraSpec, in_unit
 from vibrissa.core.errors import CheckpointError, VibrissaError
 from vibrissa.core.units import JOINTS
 from vibrissa.learn.policy import CheckpointPolicy
+from vibrissa.learn.statistics import KINDS
 
 STATE, ACTION = "observation.state", "action"
 
@@ -114,6 +115,21 @@ def test_a_dataset_that_is_not_where_it_was_is_named(desk: Path, tmp_path: Path)
     assert any(f"'local/set', which is not at {tmp_path / 'gone'}" in line for line in shown)
 
 
+def test_a_dataset_that_was_extended_since_is_a_warning(desk: Path, tmp_path: Path) -> None:
+    grown = Path(shutil.copytree(desk / "set", tmp_path / "grown"))
+
+    def more(stats: dict[str, Any]) -> None:
+        for key in (STATE, ACTION):
+            stats[key]["count"][0] += 30
+            stats[key]["std"] = [1.1 * v for v in stats[key]["std"]]
+
+    change(grown, more, "stats.json")
+    said: list[str] = []
+    open_policy(desk / "model", dataset=grown, say=said.append)
+    (line,) = said
+    assert line.startswith(f"warning {grown} is not as {desk / 'model'} was trained on it: its std")
+
+
 def test_what_is_given_of_one_that_has_a_contract_is_told_to_change_nothing(desk: Path) -> None:
     said: list[str] = []
     given = ["unit=m100_100"]
@@ -131,6 +147,7 @@ def test_a_doubt_about_the_dataset_wants_a_word_of_its_own(desk: Path, tmp_path:
 
     def move(stats: dict[str, Any]) -> None:
         stats[STATE]["mean"][2] += 0.3 * stats[STATE]["std"][2]
+        stats[STATE]["count"][0] += 30  # recorded since
 
     change(meta, move, "stats.json")
     assert infer(desk / "model", meta).digest != sure_of_it
@@ -263,7 +280,7 @@ def _rescaled(desk: Path, folder: Path, unit: str) -> tuple[Path, Path]:
 
     def stats(told: dict[str, Any]) -> None:
         for key in (STATE, ACTION):
-            for kind in ("min", "max", "mean", "std"):
+            for kind in KINDS:
                 told[key][kind] = line(told[key][kind], kind == "std")
 
     change(meta, stats, "stats.json")
@@ -272,7 +289,7 @@ def _rescaled(desk: Path, folder: Path, unit: str) -> tuple[Path, Path]:
     for file in model.glob("*normalizer*.safetensors"):
         stored = load_file(file)
         for key in (STATE, ACTION):
-            for kind in ("min", "max", "mean", "std"):
+            for kind in KINDS:
                 name = f"{key}.{kind}"
                 if name in stored:
                     stored[name] = torch.tensor(line(stored[name].tolist(), kind == "std"))
@@ -374,6 +391,7 @@ def test_statistics_of_another_dataset_are_told_or_refused(
 
     def move(stats: dict[str, Any]) -> None:
         stats[STATE]["mean"][2] += at * stats[STATE]["std"][2]
+        stats[STATE]["count"][0] += 30  # recorded since
 
     change(meta, move, "stats.json")
     if at < 0.5:
@@ -391,6 +409,9 @@ def _moved(model: Path, key: str, mean: list[float], std: list[float]) -> None:
         if f"{key}.mean" in stored:
             stored[f"{key}.mean"] = torch.tensor(mean)
             stored[f"{key}.std"] = torch.tensor(std)
+            stored = {n: v for n, v in stored.items() if not n.startswith(f"{key}.q")}
+            stored[f"{key}.min"] = torch.tensor(mean) - 2 * torch.tensor(std)
+            stored[f"{key}.max"] = torch.tensor(mean) + 2 * torch.tensor(std)
         save_file(stored, file)
 
 

@@ -82,7 +82,7 @@ def open_policy(
             _confirm(inferred, pretrained, root, accepted, say)
             return load_policy(checkpoint, slots=slots, device=device, dataset=inferred.contract)
         assert root is not None
-        _require_trained_on(pretrained, root)
+        _require_trained_on(pretrained, root, say)
     if given:
         say(f"{pretrained} has {whose}: --given {' '.join(given)} changes nothing about it")
     return load_policy(checkpoint, slots=slots, device=device, dataset=contract)
@@ -129,7 +129,7 @@ def _of_ours(root: Path | None) -> Contract | None:
         raise DatasetError(f"{root / OURS / CONTRACT_FILE} cannot be read: {error}") from error
 
 
-def _require_trained_on(pretrained: Path, dataset: Path) -> None:
+def _require_trained_on(pretrained: Path, dataset: Path, say: Callable[[str], None]) -> None:
     """Raise CheckpointError where the statistics say that it was trained on another dataset."""
     clues = gather(pretrained, dataset)
     off = strangeness(clues)
@@ -137,6 +137,11 @@ def _require_trained_on(pretrained: Path, dataset: Path) -> None:
         raise CheckpointError(
             f"{pretrained} was not trained on {dataset}: {off.told}. Name the dataset that it was "
             "trained on: --dataset PATH."
+        )
+    if off is not None and not off.same:
+        say(
+            f"warning {dataset} is not as {pretrained} was trained on it: {off.told}. Was it "
+            "edited or extended since, or is it another one? Name the right one: --dataset PATH."
         )
 
 

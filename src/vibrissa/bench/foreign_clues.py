@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,8 +16,10 @@ from vibrissa.data.features import ACTION, PRIVILEGED, STATE
 from vibrissa.data.info import checked_stats
 from vibrissa.data.layout import read_info, read_jsonl, read_stats, read_tasks
 
+if TYPE_CHECKING:  # torch is loaded only where there is a policy
+    from vibrissa.learn.statistics import Off
+
 Statistics = Mapping[str, Mapping[str, NDArray[np.float64]]]
-SAME, FAR = 0.02, 0.5  # standard deviations between two means: rounding; another dataset
 GIVEN = ("unit", "rate", "instruction", "camera.NAME")
 CAMERA = "camera."  # before the network's name of a camera, in what is given
 MOMENTS = ("mean", "std", "min", "max")
@@ -56,19 +58,6 @@ class Clues:
     recorded: Statistics = field(default_factory=dict)
     tasks: tuple[str, ...] = ()
     given: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Off:
-    """How far a dataset's statistics are from the checkpoint's, told.
-
-    same: it is the dataset. far: it is another one. Between the two, it was edited since, or it
-    may be.
-    """
-
-    told: str
-    same: bool
-    far: bool
 
 
 def gather(pretrained: Path, dataset: Path | None, name: str = "") -> Clues:
@@ -119,25 +108,12 @@ def parse_given(given: Sequence[str]) -> dict[str, str]:
 def strangeness(clues: Clues) -> Off | None:
     """Whether the dataset is the one that the checkpoint's statistics were counted on.
 
-    None where one of them has no statistics of state or action.
+    None where one of them has no statistics of what the network is fed and gives.
     """
-    worst, told = 0.0, ""
-    for key in (STATE, ACTION):
-        ours, theirs = clues.statistics.get(key, {}), clues.recorded.get(key, {})
-        if "mean" not in ours or "mean" not in theirs or "std" not in ours:
-            continue
-        if len(ours["mean"]) != len(theirs["mean"]):
-            told = f"its {key} has {len(ours['mean'])} numbers, the dataset's {len(theirs['mean'])}"
-            return Off(told, same=False, far=True)
-        off = np.abs(ours["mean"] - theirs["mean"]) / np.maximum(ours["std"], 1e-3)
-        i = int(off.argmax())
-        if not told or off[i] > worst:
-            worst = float(off[i])
-            told = (
-                f"its mean of {key}[{i}] is {ours['mean'][i]:.4g}, the dataset's "
-                f"{theirs['mean'][i]:.4g}, {worst:.2g} standard deviations away"
-            )
-    return Off(told, same=worst <= SAME, far=worst > FAR) if told else None
+    from vibrissa.learn.statistics import compared
+
+    used = [key for key in (STATE, ACTION, PRIVILEGED) if key in clues.sizes]
+    return compared(clues.statistics, clues.recorded, used)
 
 
 def ranges(clues: Clues, key: str) -> tuple[NDArray[np.float64], NDArray[np.float64], str] | None:
@@ -154,10 +130,12 @@ def ranges(clues: Clues, key: str) -> tuple[NDArray[np.float64], NDArray[np.floa
 
 
 def _with_dataset(clues: Clues, dataset: Path) -> Clues:
-    info = read_info(dataset)
+    from vibrissa.learn.statistics import KINDS
+
+    info, kinds = read_info(dataset), (*KINDS, "count")
     stats = checked_stats(dataset, read_stats(dataset)) or _summed(dataset)
     recorded = {
-        key: {k: np.asarray(v, np.float64).reshape(-1) for k, v in values.items() if k in MOMENTS}
+        key: {k: np.asarray(v, np.float64).reshape(-1) for k, v in values.items() if k in kinds}
         for key, values in stats.items()
     }
     try:

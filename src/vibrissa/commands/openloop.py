@@ -76,5 +76,8 @@ def _table(told: OpenLoop) -> str:
         f"({told.actions} actions of {told.samples} samples)."
     )
     if told.ratio > 0.9:
-        lines.append("It has learned next to nothing of this dataset.")
+        lines.append(
+            "On these recordings it is no better than their mean action. Was it trained on others, "
+            "or for a few steps only? Its weights and processors are what was saved."
+        )
     return "\n".join(lines)

@@ -1,7 +1,7 @@
 """Checkpoints in LeRobot's own layout, with the contract inside.
 
     pretrained_model/  config.json  model.safetensors  policy_{pre,post}processor.json + state
-                       train_config.json  vibrissa/contract.json
+                       train_config.json  vibrissa/contract.json  vibrissa/statistics.json
     training_state/    optimizer, scheduler, random generators, step, sampler
 
 JSON and safetensors only: a pickle is neither written nor read.
@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Any
 
+import numpy as np
 from lerobot.common.train_utils import load_training_state, save_training_state
 from lerobot.configs.default import DatasetConfig
 from lerobot.configs.train import TrainPipelineConfig
@@ -30,9 +31,11 @@ from vibrissa.core.errors import CheckpointError, ContractError
 from vibrissa.learn.act import Learner
 from vibrissa.learn.recipes import Recipe
 from vibrissa.learn.run import PRETRAINED, TRAINING_STATE, write_json
+from vibrissa.learn.statistics import Statistics, statistics_of
 from vibrissa.learn.weights import load_weights
 
 CONTRACT = Path("vibrissa") / "contract.json"
+STATISTICS = CONTRACT.with_name("statistics.json")  # what the processors must normalise with
 SAMPLER = "sampler.json"
 
 
@@ -64,6 +67,9 @@ def save(
     _train_config(recipe, dataset, learner.policy.config, seed).save_pretrained(pretrained)
     (pretrained / CONTRACT).parent.mkdir()
     write_json(pretrained / CONTRACT, contract.to_dict())
+    known = statistics_of(learner)
+    told = {key: {kind: v.tolist() for kind, v in one.items()} for key, one in known.items()}
+    write_json(pretrained / STATISTICS, told)
     batch = recipe.batch_size
     save_training_state(folder, step, state.optimizer, state.scheduler, batch_size=batch)
     write_json(folder / TRAINING_STATE / SAMPLER, {"step": step, **sampler})
@@ -97,6 +103,36 @@ def stored_contract(pretrained: Path) -> Contract | None:
     root, _ = named_dataset(pretrained)
     of_dataset = None if root is None else root / "meta" / CONTRACT
     return own_contract(pretrained) or (of_dataset and _read_contract(of_dataset))
+
+
+def own_statistics(pretrained: Path) -> Statistics:
+    """What a checkpoint of ours was trained with; empty where nothing says it.
+
+    Raises CheckpointError for a file that cannot be read.
+    """
+    return _read_statistics(pretrained / STATISTICS)
+
+
+def recorded_statistics(pretrained: Path) -> tuple[Statistics, Path | None]:
+    """Those of the dataset that its train_config.json names, and that dataset's folder.
+
+    Empty where it is not there any more, or keeps none of the whole. Raises CheckpointError.
+    """
+    root, _ = named_dataset(pretrained)
+    return (_read_statistics(root / "meta" / "stats.json") if root else {}), root
+
+
+def _read_statistics(file: Path) -> Statistics:
+    if not file.is_file():
+        return {}
+    try:
+        told = json.loads(file.read_text(encoding="utf-8"))
+        return {
+            key: {kind: np.asarray(v, np.float64).reshape(-1) for kind, v in one.items()}
+            for key, one in told.items()
+        }
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        raise CheckpointError(f"{file} cannot be read: {error}") from error
 
 
 def _read_contract(place: Path) -> Contract | None:

@@ -19,11 +19,11 @@ from torch import Tensor
 
 from vibrissa.core.errors import CheckpointError
 from vibrissa.learn.act import Learner
+from vibrissa.learn.checkpoint import STATISTICS, own_statistics, recorded_statistics
 from vibrissa.learn.memory import memory_told
-from vibrissa.learn.statistics import taken_out, within
-from vibrissa.learn.weights import load_weights, read_weights, require_whole
-
-PROCESSORS = ("policy_preprocessor.json", "policy_postprocessor.json")
+from vibrissa.learn.processors import AGAIN, PROCESSORS, require_sound, require_statistics
+from vibrissa.learn.statistics import KINDS, compared, statistics_of, taken_out, within
+from vibrissa.learn.weights import load_weights, read_tensors, read_weights, require_whole
 
 # What the other kinds of LeRobot's policies need before they could be judged here.
 LACKING = {
@@ -39,11 +39,15 @@ def load_learner(pretrained: Path, device: str) -> Learner:
 
     One that LeRobot saved before there were processors has its statistics within its weights;
     the processors are then made of them. Raises CheckpointError in one line for whatever is
-    missing, truncated, not ACT, or not safe; OutOfMemory where it does not fit in.
+    missing, truncated, not ACT, or not safe, for processors that do not do what config.json says
+    and for statistics that are not those it was trained with; OutOfMemory where it does not fit in.
     """
     config = read_config(pretrained, device)
     with memory_told("cpu"):
         learner = _read(pretrained, config, device)
+        require_statistics(learner, pretrained)
+        _require_own_statistics(learner, pretrained)
+        require_sound(learner, pretrained)
     with memory_told(device):
         learner.policy.to(device).eval()
     return learner
@@ -95,6 +99,29 @@ def _require_act(kind: object, file: Path) -> None:
         f"{file} is a policy of type {kind!r}. Known: act. What is missing for {kind}: {lacks}. "
         "LeRobot's own tools run it on our arms through the plugin lerobot_robot_vibrissa."
     )
+
+
+def _require_own_statistics(learner: Learner, pretrained: Path) -> None:
+    """Raise CheckpointError where the processors hold other statistics than it was trained with.
+
+    Ours says which. Of others the dataset that it names says it, while it is the same dataset:
+    as many rows, with the same least and greatest values.
+    """
+    known, own = statistics_of(learner), own_statistics(pretrained)
+    off = compared(known, own, own, whose=f"{STATISTICS}'s") if own else None
+    if off is None and not own:
+        recorded, root = recorded_statistics(pretrained)
+        config = learner.policy.config
+        used = {**(config.input_features or {}), **(config.output_features or {})}
+        numbers = [key for key in used if key not in config.image_features]
+        ends = compared(known, recorded, numbers, kinds=("min", "max"))
+        if ends is not None and ends.same and ends.rows:
+            off = compared(known, recorded, numbers, whose=f"{root}'s")
+    if off is not None and not off.same:
+        raise CheckpointError(
+            f"the processors in {pretrained} do not hold the statistics that it was trained with: "
+            f"{off.told}. {AGAIN}"
+        )
 
 
 def _network(config: ACTConfig, pretrained: Path) -> ACTPolicy:
@@ -154,11 +181,25 @@ def _check_processor(pretrained: Path, name: str) -> None:
     try:
         steps = json.loads(file.read_text(encoding="utf-8"))["steps"]
         names = [step.get("registry_name", step.get("class")) for step in steps]
+        states = [step["state_file"] for step in steps if "state_file" in step]
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise CheckpointError(f"{file} cannot be read: {_line(error)}") from error
     foreign = [n for n in names if n not in ProcessorStepRegistry.list()]
     if foreign:
         raise CheckpointError(f"{file} asks for steps that LeRobot does not have: {foreign}.")
+    for state in states:
+        _require_real_numbers(pretrained / Path(str(state)).name)
+
+
+def _require_real_numbers(file: Path) -> None:
+    """Statistics that were saved as whole numbers have lost what is behind the point."""
+    whole = [
+        name
+        for name, values in (read_tensors(file) if file.is_file() else {}).items()
+        if name.rpartition(".")[2] in KINDS and not values.is_floating_point()
+    ]
+    if whole:
+        raise CheckpointError(f"{file} holds whole numbers as {', '.join(whole)}. {AGAIN}")
 
 
 def _line(error: Exception) -> str:

@@ -1,8 +1,8 @@
 """Does a policy reproduce the actions of a dataset? The first thing to ask of one that fails.
 
 It answers stored observations, and its chunks are held against what was really done. A policy
-that is no better than the dataset's mean action has learned nothing: weights not loaded, a
-processor missing, or not trained.
+that is no better than the dataset's mean action was trained on other recordings, or hardly at all:
+that its weights and processors are whole was checked when it was loaded.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class OpenLoop:
 
     @property
     def ratio(self) -> float:
-        """The error as a part of the mean action's: 0 is perfect, 1 has learned nothing.
+        """The error as a part of the mean action's: 0 is perfect, 1 is no better than that.
 
         The mean over the joints that move at all.
         """

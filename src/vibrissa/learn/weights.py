@@ -27,7 +27,8 @@ def load_weights(model: nn.Module, folder: Path, stored: dict[str, Tensor] | Non
 
     A name that is not in the file is fine only if it shares its memory with one that is (tied
     weights). Raises CheckpointError, naming what is missing, unexpected, of another shape or
-    not finite, and for a file that is absent or cut short. Pickles are never read.
+    type (whole numbers for real ones) or not finite, and for a file that is absent or cut short.
+    Pickles are never read.
     """
     stored = read_weights(folder) if stored is None else stored
     wanted = model.state_dict(keep_vars=True)
@@ -41,6 +42,15 @@ def read_weights(folder: Path) -> dict[str, Tensor]:
     """Every tensor of `folder`/model.safetensors, by name. Raises CheckpointError."""
     with _opened(folder) as stored:
         return {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
+
+
+def read_tensors(file: Path) -> dict[str, Tensor]:
+    """Every tensor of a safetensors file, by name. Raises CheckpointError where it is cut short."""
+    try:
+        with safe_open(file, framework="pt") as stored:
+            return {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(f"{file} is truncated or no safetensors file: {error}.") from error
 
 
 def require_whole(folder: Path) -> None:
@@ -87,16 +97,26 @@ def _check_names(wanted: dict[str, Tensor], stored: dict[str, Tensor], folder: P
         for n, t in wanted.items()
         if n in stored and stored[n].shape != t.shape
     ]
+    kinds = [
+        f"{n} {_kind(stored[n])} instead of {_kind(t)}"
+        for n, t in wanted.items()
+        if n in stored and stored[n].is_floating_point() != t.is_floating_point()
+    ]
     broken = [n for n, t in stored.items() if t.is_floating_point() and not t.isfinite().all()]
     troubles = {
         "missing": missing,
         "unexpected": unexpected,
         "of another shape": shapes,
+        "of another type": kinds,
         "not finite": broken,
     }
     told = [f"{len(names)} {what}: {_some(names)}" for what, names in troubles.items() if names]
     if told:
         raise CheckpointError(f"the weights in {folder / WEIGHTS} do not fit: {'; '.join(told)}.")
+
+
+def _kind(tensor: Tensor) -> str:
+    return str(tensor.dtype).removeprefix("torch.")
 
 
 def _place(tensor: Tensor) -> tuple[object, ...]:
