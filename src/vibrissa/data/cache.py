@@ -16,6 +16,10 @@ from numpy.typing import NDArray
 from vibrissa.core.errors import DatasetError
 from vibrissa.data.dataset import Dataset
 
+# How a row finds its picture, in the name of every cache: change it where that changes, so that
+# pictures which were packed for other rows are never taken again. (Before it: by row number.)
+MAPPING = "by-time"
+
 Shrink = Callable[[NDArray[np.uint8]], NDArray[np.uint8]]
 Report = Callable[[str, int, int], None]
 
@@ -41,7 +45,7 @@ def cached_frames(
     digest; it is written under a temporary name and renamed when whole, so that memory holds
     only what is being looked at. Raises DatasetError for a picture that cannot be had.
     """
-    name = f"{dataset.digest}-{key}-{shape[0]}x{shape[1]}"
+    name = f"{dataset.digest}-{key}-{shape[0]}x{shape[1]}-{MAPPING}"
     file = pictures.cache / f"{name}.npy"
     if not file.is_file():
         try:

@@ -18,6 +18,7 @@ from vibrissa.data import layout
 from vibrissa.data.dataset import Dataset
 from vibrissa.data.depth import is_depth
 from vibrissa.data.features import ACTION, SIM_STATE, STATE, channel_names
+from vibrissa.data.film_checks import doubtful_films, rows_without_pictures
 from vibrissa.data.findings import Check, Finding, run_checks
 from vibrissa.data.motion_checks import (
     joint_limits,
@@ -218,12 +219,14 @@ def unwell_pictures(dataset: Dataset) -> list[str]:
 CHECKS: tuple[Check, ...] = (
     Check("not-finite", "broken", not_finite),
     Check("statistics", "broken", contradicting_statistics),
+    Check("pictures", "broken", rows_without_pictures),
     Check("stale-statistics", "doubtful", stale_statistics),
     Check("nothing-moves", "doubtful", nothing_moves),
     Check("not-following", "doubtful", not_following),
     Check("action-is-state", "doubtful", action_is_state),
     Check("not-finite-beside", "warning", not_finite_beside),
     Check("unused-statistics", "warning", unused_statistics),
+    Check("films", "warning", doubtful_films),
     Check("dark-or-frozen", "warning", dark_or_frozen),
     Check("faint-pictures", "warning", faint_pictures),
     Check("depth-in-name", "warning", depth_in_name_alone),

@@ -31,6 +31,7 @@ from vibrissa.data.joint_units import arms_of, units_of
 from vibrissa.data.layout import EpisodeRow
 from vibrissa.data.reading import read_length, unreadable
 from vibrissa.data.row_checks import row_problems
+from vibrissa.data.spans import Wanted, no_picture, span_problems
 from vibrissa.data.values import NEXT
 
 
@@ -169,7 +170,7 @@ class Dataset:
 
     def has_pictures(self, key: str, episode: int) -> bool:
         """Whether the pictures of feature `key` in `episode` are at hand."""
-        row = next(row for row in self.episodes if row.index == episode)
+        row = self._row(episode)
         return row.videos[key].path.is_file() if key in row.videos else key in self.columns
 
     def pictures(self, key: str, episode: int, which: Sequence[int]) -> Iterator[Picture]:
@@ -179,11 +180,26 @@ class Dataset:
         """
         from vibrissa.data import pictures
 
-        row = next(row for row in self.episodes if row.index == episode)
+        row = self._row(episode)
+        rows = self.rows(episode)
+        if which and max(which) >= rows.stop - rows.start:
+            raise DatasetError(
+                f"{self.root}: episode {episode} has {rows.stop - rows.start} rows; the picture of "
+                f"row {max(which)} was asked for."
+            )
         if key in row.videos:
-            return pictures.from_video(row.videos[key], self.fps, which, self.features[key])
-        first = self.rows(episode).start
-        return self._cells(key, [first + int(i) for i in which])
+            film, wanted_s = row.videos[key].path, self.wanted_times(key, episode).times_s
+
+            def missing(place: int, nearest_s: float) -> DatasetError:
+                at, where = which[place], film.relative_to(self.root)
+                line = no_picture(where, key, episode, at, wanted_s[at], nearest_s)
+                return DatasetError(f"{self.root}: {line}")
+
+            times = [float(wanted_s[i]) for i in which]
+            return pictures.from_video(film, times, self.features[key], missing)
+        if key not in self.columns:
+            raise DatasetError(f"{self.root}: episode {episode} has no film of {key}.")
+        return self._cells(key, [rows.start + int(i) for i in which])
 
     def _cells(self, key: str, rows: Sequence[int]) -> Iterator[Picture]:
         """The pictures that parquet files hold in these rows of the dataset, ascending."""
@@ -204,6 +220,27 @@ class Dataset:
             return as_array(column, self.features.get(name))
         except DatasetError as error:
             raise DatasetError(f"{file}, column {name}: {error}. {NEXT}") from error
+
+    def wanted_times(self, key: str, episode: int) -> Wanted:
+        """When each row of `episode` wants its picture of the filmed feature `key`.
+
+        Raises DatasetError where the film must be looked into and cannot be read.
+        """
+        from vibrissa.data.frame_times import wanted_times
+
+        rows = self.rows(episode)
+        span = self._row(episode).videos[key]
+        return wanted_times(self.stamps(episode), rows.stop - rows.start, span, self.fps)
+
+    def stamps(self, episode: int) -> NDArray[np.float64] | None:
+        """The timestamps of an episode (n,) s; None where none are stored."""
+        if "timestamp" not in self.numbers:
+            return None
+        stored = self.column("timestamp")[self.rows(episode)]
+        return stored.reshape(len(stored), -1)[:, 0].astype(np.float64)
+
+    def _row(self, episode: int) -> EpisodeRow:
+        return next(row for row in self.episodes if row.index == episode)
 
     def _joint_unit(self) -> Unit | None:
         """The unit on which all SO-101 arms of the state agree, worked out from the values."""
@@ -306,6 +343,12 @@ def _problems(dataset: Dataset) -> list[str]:
             dataset.root, (span.path for row in dataset.episodes for span in row.videos.values())
         ),
         *_features_without_data(dataset),
+        *span_problems(
+            dataset.info.video_keys,
+            [row for row in dataset.episodes if row.index in dataset.spans],
+            dataset.stamps,
+            dataset.fps,
+        ),
     ]
 
 

@@ -6,6 +6,7 @@ Nothing here asks a network or needs torch. What a file holds is checked where i
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -35,7 +36,7 @@ JOURNAL, LOG = "journal", "log"
 
 @dataclass(frozen=True)
 class VideoSpan:
-    """Where an episode lies in a video file, in seconds."""
+    """Where an episode lies in a video file, in seconds; NaN where the tables do not say."""
 
     path: Path
     from_s: float
@@ -272,7 +273,13 @@ def _span_v3(root: Path, info: Info, raw: Value, key: str) -> VideoSpan | None:
         return None
     path = info.video_path.format(video_key=key, chunk_index=chunk.whole(), file_index=file.whole())
     ends = [raw[f"videos/{key}/{end}"] for end in ("from_timestamp", "to_timestamp")]
-    return VideoSpan(root / path, *(end.number() for end in ends))
+    return VideoSpan(root / path, *(_seconds(end) for end in ends))
+
+
+def _seconds(value: Value) -> float:
+    """A time; NaN for one that is absent, null or NaN. What that costs, `spans` says."""
+    is_unknown = value.is_absent or (isinstance(value.raw, float) and math.isnan(value.raw))
+    return math.nan if is_unknown else value.number()
 
 
 def _tasks(raw: Any) -> tuple[str, ...]:
@@ -289,9 +296,7 @@ def _episodes_v2(root: Path, info: Info) -> list[EpisodeRow]:
         index, length = raw["episode_index"].whole(), raw["length"].whole(1)
         where = {"episode_chunk": index // info.chunks_size, "episode_index": index}
         videos = {
-            key: VideoSpan(
-                root / info.video_path.format(video_key=key, **where), 0.0, length / info.fps
-            )
+            key: VideoSpan(root / info.video_path.format(video_key=key, **where), 0.0, math.inf)
             for key in info.video_keys
             if info.video_path
         }

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import av
-import av.container
 import av.error
 import numpy as np
 import pyarrow as pa
@@ -19,36 +19,42 @@ from PIL import Image, UnidentifiedImageError
 from vibrissa.core.episode import Picture
 from vibrissa.core.errors import DatasetError
 from vibrissa.data import depth
-from vibrissa.data.layout import VideoSpan, refuse_pointer
+from vibrissa.data.frame_times import (
+    OUT_OF_ORDER,
+    comes_in_order,
+    opened,
+    picture_time_s,
+    tolerance_s,
+)
+from vibrissa.data.layout import VideoSpan
+
+JUMP_S = 2.0  # a picture this far ahead is sought, not walked to
 
 
 def from_video(
-    span: VideoSpan, fps: float, which: Sequence[int], feature: Mapping[str, Any]
+    path: Path,
+    wanted_s: Sequence[float],
+    feature: Mapping[str, Any],
+    missing: Callable[[int, float], DatasetError],
 ) -> Iterator[Picture]:
-    """The `which`-th pictures (ascending, repeats allowed) of an episode, as `feature` has them.
+    """The pictures of a film at the wanted times, as `feature` has them.
 
-    Decoding starts at the key frame before the first one and goes on; where the next picture
-    wanted is seconds away it seeks again. Raises DatasetError where a picture is not there.
+    Each is the nearest one in time, as LeRobot's own reader picks it. Times may come in any
+    order; ascending ones are decoded in one go. Raises what `missing` makes of the place in
+    `wanted_s` and of the nearest time (NaN for none) where no picture is near enough;
+    DatasetError for a film whose pictures come in another order than their times.
     """
-    refuse_pointer(span.path)
-    half = 0.5 / fps
-    with _video(span.path) as container:
-        stream = container.streams.video[0]
-        at, picture = -np.inf, np.zeros((0, 0), np.float32)
-        frames = iter(())
-        for number in which:
-            wanted = span.from_s + number / fps
-            if wanted > at + 2.0:
-                container.seek(int(wanted * av.time_base))
-                frames = container.decode(stream)
-            while at < wanted - half:
-                # One iterator as long as nobody seeks: the decoder may give many frames at once.
-                frame = next(frames, None)
-                if frame is None:
-                    raise DatasetError(f"{span.path} ends before picture {number} of the episode.")
-                at = float(frame.time or 0.0)
-                if at >= wanted - half:
-                    picture = _shown(frame, feature)
+    if not comes_in_order(path):
+        raise DatasetError(f"{path}: {OUT_OF_ORDER}")
+    with ExitStack() as stack:
+        walk = _Walk(path, stack)
+        shown, picture = None, np.zeros((0, 0), np.float32)
+        for place, at_s in enumerate(wanted_s):
+            found = walk.nearest(at_s)
+            if found is None or not abs(found.time_s - at_s) < walk.tolerance_s:
+                raise missing(place, np.nan if found is None else found.time_s)
+            if found is not shown:
+                shown, picture = found, _shown(found.frame, feature)
             yield picture
 
 
@@ -70,9 +76,8 @@ def from_cells(
 
 def codec_of(span: VideoSpan) -> str:
     """The codec a video file really has, as FFmpeg names it."""
-    refuse_pointer(span.path)
     codec = "unknown"
-    with _video(span.path) as container:
+    with opened(span.path) as container:
         codec = container.streams.video[0].codec_context.name
     return codec
 
@@ -86,11 +91,68 @@ def _shown(frame: av.VideoFrame, feature: Mapping[str, Any]) -> Picture:
     return rgb
 
 
-@contextmanager
-def _video(path: Path) -> Iterator[av.container.InputContainer]:
-    """An open video file; what FFmpeg cannot read is a DatasetError."""
-    try:
-        with av.open(str(path)) as container:
-            yield container
-    except (OSError, av.error.FFmpegError, IndexError) as error:
-        raise DatasetError(f"{path} is cut off or no video: {error}.") from error
+class _At(NamedTuple):
+    """A decoded frame and its time."""
+
+    frame: av.VideoFrame
+    time_s: float
+
+
+class _Walk:
+    """A way through a film, forwards, with a jump where the next picture is seconds away."""
+
+    def __init__(self, path: Path, stack: ExitStack):
+        self._path, self._stack = path, stack
+        self._from_start()
+        self.tolerance_s = tolerance_s(self._stream)
+
+    def nearest(self, wanted_s: float) -> _At | None:
+        """The frame nearest to `wanted_s`; None where the film has none."""
+        if not np.isfinite(wanted_s):
+            return None
+        if self._is_far(wanted_s):
+            self._jump(wanted_s)
+        while self._after is not None and self._after.time_s < wanted_s:
+            self._step()
+        near = [at for at in (self._before, self._after) if at is not None]
+        return min(near, key=lambda at: abs(at.time_s - wanted_s), default=None)
+
+    def _is_far(self, wanted_s: float) -> bool:
+        first = self._before or self._after
+        last = self._after or self._before
+        if first is None or last is None:
+            return False
+        return wanted_s < first.time_s or wanted_s > last.time_s + JUMP_S
+
+    def _jump(self, wanted_s: float) -> None:
+        """To the key frame before; to the film's start where its index leads too far."""
+        base = self._stream.time_base or Fraction(1)
+        try:
+            self._film.seek(round(wanted_s / base) - 1, stream=self._stream)
+        except av.error.FFmpegError:  # a film without an index
+            self._from_start()
+            return
+        self._frames = self._film.decode(self._stream)
+        self._before, self._after = None, self._next()
+        if self._after is None or self._after.time_s > wanted_s:
+            self._from_start()
+
+    def _from_start(self) -> None:
+        self._stack.close()
+        self._film = self._stack.enter_context(opened(self._path))
+        self._stream = self._film.streams.video[0]
+        self._frames = self._film.decode(self._stream)
+        self._before, self._after = None, self._next()
+
+    def _step(self) -> None:
+        self._before, self._after = self._after, self._next()
+        if self._before and self._after and self._after.time_s < self._before.time_s:
+            raise DatasetError(f"{self._path}: {OUT_OF_ORDER}")
+
+    def _next(self) -> _At | None:
+        """The next frame that has a time: LeRobot passes over the others too."""
+        for frame in self._frames:
+            time_s = picture_time_s(frame, self._stream)
+            if time_s is not None:
+                return _At(frame, time_s)
+        return None
