@@ -30,6 +30,7 @@ from vibrissa.core.stats import (
 
 Word = Literal["better", "worse", "not separated"]
 SEEDS = "seeds"  # of the simulator: equal ones mean equal scenes, whoever judged
+NAMES, PAIRS = "names", "seed and episode"  # by which a table knows its scenes
 SAME_M = 1e-3  # two spawns of one seed are alike up to this (m, and rad of yaw)
 UNNAMED = frozenset(("", "watched"))  # tasks of tables, and of an arm that somebody watches
 UNFELT = ("cameras", "meshes", "shadows", "instruction")  # of a scene: what nothing is moved by
@@ -184,6 +185,9 @@ def unpaired(one: Judged, other: Judged) -> str:
         if not who.scenes:
             return f"nothing says which scenes {who.label} had"
     if one.scenes != other.scenes:
+        if {one.scenes, other.scenes} <= {SEEDS, NAMES, PAIRS}:
+            kinds = f"{one.label} by {one.scenes}, {other.label} by {other.scenes}"
+            return f"their scenes are known by different things: {kinds}"
         return "they were tried in different places, whose numbers do not agree"
     apart = unlike(one, other)
     if apart:

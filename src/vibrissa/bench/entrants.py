@@ -189,8 +189,7 @@ def _recorded(one: Source, same_scenes: bool) -> Entrant:
         return Entrant(one.label, told.words, None, _named(told.rows, one.label), "")
     if one.kind == "table":
         told = read_table(one.path, same_scenes=same_scenes, pilot=one.pilot)
-        scenes = SEEDS if told.scenes else ""
-        return Entrant(one.label, told.words, None, _named(told.rows, one.label), scenes)
+        return Entrant(one.label, told.words, None, _named(told.rows, one.label), told.scenes)
     file = one.path if one.path.is_file() else one.path / OUTCOMES
     read = read_file(file)
     rows, scenes = _reported(file, _of_one_pilot(read.rows, one)), SEEDS
@@ -232,7 +231,9 @@ def _grown(folder: Path, every: Sequence[Row], rows: Sequence[Row]) -> list[str]
     if (folder / DEPLOYMENT).is_file():
         numbers, there = planned(read_told(folder)[0]), len(every)
         whole = folder if (folder / ORDER).is_file() else folder.resolve().parent
-        if (whole / ORDER).is_file():  # nobody knew any rate while pairs were added
+        if all(
+            (whole / name).is_file() for name in (ORDER, DEPLOYMENT)
+        ):  # nobody knew any rate while pairs were added
             numbers, there = planned(read_told(whole)[0])[-1:], len(read_all(whole))
     why = chosen(numbers, there)
     if not why:
@@ -298,7 +299,12 @@ def _of_one_pilot(rows: Sequence[Row], one: Source) -> list[Row]:
 
 
 def _named(rows: Sequence[Row], label: str) -> tuple[Row, ...]:
-    return tuple(replace(row, pilot=label) for row in rows)
+    """The rows under another name; counts are one row many times, and stay so."""
+    alike: dict[int, Row] = {}
+    for row in rows:
+        if id(row) not in alike:
+            alike[id(row)] = replace(row, pilot=label)
+    return tuple(alike[id(row)] for row in rows)
 
 
 def _require_same(one: Place | None, other: Place, label: str, name: str) -> None:

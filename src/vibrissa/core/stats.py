@@ -19,6 +19,7 @@ from scipy.stats import beta, binom, norm
 
 Interval = tuple[float, float]
 MOST_TABLES = 4_000_000  # Barnard's test adds up so many 2 × 2 tables at most
+FEW, MANY = 150, 25_000
 RULED_OUT = 1e-6  # the chance that the common rate lies where Barnard's test does not look
 
 
@@ -139,13 +140,16 @@ def barnard(k1: int, n1: int, k2: int, n2: int) -> float:
     the pooled count leaves (Berger & Boos 1994, JASA 89:1012): what is left out is as unlikely as
     `RULED_OUT`, which is added. Over all rates from 0 to 1, few episodes against many would show
     next to nothing. Tables that are just as odd count, which SciPy's loses where they differ in
-    the last digit. Of very many episodes (`MOST_TABLES`) it is the score test's normal tail.
+    the last digit. Of very many episodes (`MOST_TABLES`) it is the score test's normal tail; beside
+    a few (`FEW`), for which that is no good, they count as `MANY` with the same rate.
     """
     _check(k1, n1, 0.95)
     _check(k2, n2, 0.95)
     if n1 == 0 or n2 == 0 or k1 + k2 in (0, n1 + n2):
         return 1.0
     n1, n2, k1, k2 = (n1, n2, k1, k2) if n1 <= n2 else (n2, n1, k2, k1)  # far less to keep
+    if n1 <= FEW and n2 > MANY:  # what more of them would tell is nothing beside so few
+        k2, n2 = round(k2 * MANY / n2), MANY
     score = abs(float(_scores(np.array(k1), n1, np.array(k2), n2)))
     if (n1 + 1) * (n2 + 1) > MOST_TABLES:
         return float(2 * norm.sf(score))
