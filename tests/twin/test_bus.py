@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
+import math
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from messages import damaged
 
 from vibrissa.core.units import JOINTS
 from vibrissa.twin.bus import (
     ACTION,
     EVERYBODY,
+    LONGEST,
     PING,
     READ,
     REG_WRITE,
@@ -45,6 +50,28 @@ def test_packets_come_out_as_they_went_in_however_they_are_cut(sent, noise, size
         got += split(waiting)
     assert got == [Packet(*packet) for packet in sent]
     assert len(waiting) <= len(noise)
+
+
+instructions = st.sampled_from((PING, READ, WRITE, REG_WRITE, ACTION, RESET, SYNC_READ, SYNC_WRITE))
+asked = st.builds(
+    framed,
+    st.sampled_from((EVERYBODY, 1, 6)) | st.integers(0, 253),
+    instructions | st.integers(0, 255),
+    st.binary(max_size=40),
+)
+
+
+@settings(deadline=None, max_examples=200, derandomize=True)
+@given(st.lists(asked | asked.flatmap(damaged) | st.binary(max_size=12), max_size=8))
+def test_whatever_is_on_the_wire_is_answered_or_not_and_the_servos_live(stream) -> None:
+    on, waiting = bus(), bytearray(b"".join(stream))
+    for packet in split(waiting):
+        for answer in on.answer(packet):
+            assert len(answer.data) <= LONGEST + 6
+    assert len(waiting) <= LONGEST + 4
+    for servo in on.servos:
+        drive = servo.beat(0.1, 0.0, 0.0, 0.002)
+        assert all(map(math.isfinite, dataclasses.astuple(drive)))
 
 
 def test_a_wrong_checksum_is_no_packet_and_costs_only_itself() -> None:

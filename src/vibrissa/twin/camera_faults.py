@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vibrissa.core.errors import UsageError
+from vibrissa.twin.faults import require_numbers
 
 # What becomes of a picture (H, W, 3) uint8 by each fault that changes it.
 SPOILT: dict[str, Callable[[NDArray[np.uint8]], NDArray[np.uint8]]] = {
@@ -45,6 +46,7 @@ class CameraFault:
     rate: float = 1.0
 
     def __post_init__(self) -> None:
+        require_numbers(self.kind, self.at_s, self.for_s, self.rate)
         if self.kind not in CAMERA_FAULTS:
             raise UsageError(f"no camera fault {self.kind!r}. There is: {', '.join(CAMERA_FAULTS)}")
         if not 0 < self.rate <= 1:

@@ -1,7 +1,8 @@
 """The socket in a twin's folder, by which one plugs, moves and breaks what it serves.
 
 A request is one line of JSON, `{"do": word, …}`; so is the reply, `{"error": …}` where it was
-refused. One request a connection.
+refused. One request a connection. Either side takes whatever bytes come: a request that makes no
+sense is refused, a reply that makes none is a UsageError, and the twin serves on.
 """
 
 from __future__ import annotations
@@ -56,22 +57,19 @@ class Control:
             with caller:
                 caller.settimeout(ANSWER_S)
                 try:
-                    reply = self._reply(_line(caller))
-                    caller.sendall(json.dumps(reply).encode() + b"\n")
+                    caller.sendall(self.reply(_line(caller)) + b"\n")
                 except OSError:
                     continue  # the caller has gone
 
-    def _reply(self, line: bytes) -> Mapping[str, Any]:
+    def reply(self, line: bytes) -> bytes:
+        """What is answered to the bytes of a request; it raises nothing."""
         try:
-            request = json.loads(line)
-        except ValueError:
-            return {"error": "a request that is no JSON."}
-        if not isinstance(request, dict):
-            return {"error": "a request that is no object."}
-        try:
-            return self._obey(request)
+            return json.dumps(self._obey(_parsed(line, "a request"))).encode()
         except VibrissaError as error:
-            return {"error": str(error)}
+            told = str(error)
+        except Exception as bug:  # a request is foreign: it must not end the thread that serves
+            told = f"this request cannot be carried out: {type(bug).__name__}: {bug}"
+        return json.dumps({"error": told}).encode()
 
 
 def ask(folder: Path, request: Mapping[str, Any]) -> dict[str, Any]:
@@ -81,14 +79,26 @@ def ask(folder: Path, request: Mapping[str, Any]) -> dict[str, Any]:
             there.settimeout(ANSWER_S)
             there.connect(str(folder / SOCKET))
             there.sendall(json.dumps(request).encode() + b"\n")
-            reply = json.loads(_line(there))
-    except (OSError, ValueError) as error:
+            line = _line(there)
+    except OSError as error:
         raise UsageError(
             f"no twin is running in {folder} ({error}). Start one: vibrissa twin --dir {folder}"
         ) from error
+    reply = _parsed(line, f"the answer of what listens in {folder}")
     if "error" in reply:
-        raise UsageError(reply["error"])
+        raise UsageError(str(reply["error"]))
     return reply
+
+
+def _parsed(line: bytes, what: str) -> dict[str, Any]:
+    """The object in a line of JSON. Raises UsageError for any other bytes."""
+    try:
+        found = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise UsageError(f"{what} is not valid JSON.") from error
+    if not isinstance(found, dict):
+        raise UsageError(f"{what} must be an object, not a {type(found).__name__}.")
+    return found
 
 
 def _line(there: socket.socket) -> bytes:

@@ -34,6 +34,7 @@ BUS_FAULTS: dict[str, str] = {
 }
 AMOUNTS = {"late": 0.08, "voltage": 3.8}
 OTHER_FIRMWARE = 9
+LATEST_S = 1e9
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,7 @@ class BusFault:
     amount: float | None = None
 
     def __post_init__(self) -> None:
+        require_numbers(self.kind, self.at_s, self.for_s, self.rate, self.amount)
         if self.kind not in BUS_FAULTS:
             raise UsageError(f"no bus fault {self.kind!r}. There is: {', '.join(BUS_FAULTS)}.")
         if self.joint and self.joint not in JOINTS:
@@ -74,6 +76,15 @@ class BusFault:
     def hits(self, joint: str) -> bool:
         """Whether it is about this servo."""
         return self.joint in ("", joint)
+
+
+def require_numbers(kind: str, at_s: float, for_s: float, *others: float | None) -> None:
+    """Raises UsageError where a fault's times and shares are no numbers, or end never."""
+    for value in (at_s, for_s, *(v for v in others if v is not None)):
+        if not isinstance(value, (int, float)) or isinstance(value, bool) or value != value:
+            raise UsageError(f"a fault {kind!r} with {value!r}: wanted is a number.")
+    if at_s > LATEST_S or (for_s > LATEST_S and for_s != float("inf")):
+        raise UsageError(f"a fault {kind!r} from {at_s} s on for {for_s} s: at most {LATEST_S:g}.")
 
 
 class BusFaults:

@@ -17,6 +17,8 @@ from vibrissa.core.units import HIGH_RAD, JOINTS, LOW_RAD, from_rad, to_rad
 
 A = len(JOINTS)
 BRISK_RAD_S = 1.5
+SLOWEST_RAD_S, FASTEST_RAD_S = 0.01, 100.0
+FARTHEST_RAD, LONGEST_S = 10.0, 86400.0
 STEP_S = 0.01  # of the way between two keyframes
 _LOW, _HIGH = LOW_RAD.astype(np.float64), HIGH_RAD.astype(np.float64)
 MIDDLE_RAD = np.array([0.0, 0.0, 0.0, 0.0, 0.0, (_LOW[5] + _HIGH[5]) / 2])
@@ -65,6 +67,18 @@ class Motion:
         return self.loop_s is None and time_s - self.start_s > self.length_s
 
 
+def speed(rad_s: float | None) -> float:
+    """How fast a hand may move a joint, rad/s; `BRISK_RAD_S` by itself.
+
+    Raises UsageError where it is no speed: a very slow one would be a path without an end.
+    """
+    if rad_s is None:
+        return BRISK_RAD_S
+    if isinstance(rad_s, bool) or not SLOWEST_RAD_S <= rad_s <= FASTEST_RAD_S:
+        raise UsageError(f"a speed of {rad_s} rad/s: from {SLOWEST_RAD_S} to {FASTEST_RAD_S:g}.")
+    return float(rad_s)
+
+
 def through(
     start_rad: NDArray[np.float64],
     stops: Sequence[NDArray[np.float64]],
@@ -99,6 +113,8 @@ def along(
             f"a motion of shape {path.shape} at {len(times)} times: wanted are at least two "
             f"rows of {A} joints at times that grow."
         )
+    if not (np.abs(path) <= FARTHEST_RAD).all() or not times[-1] - times[0] <= LONGEST_S:
+        raise UsageError(f"a motion must stay within ±{FARTHEST_RAD:g} rad, and within a day.")
     return _after(through(start_rad, [path[0]]), times - times[0], path)
 
 
@@ -106,6 +122,8 @@ def alone(joint: str, reading: float) -> NDArray[np.float64]:
     """One joint at `reading` (LeRobot's degrees, the gripper 0 to 100), the others let alone."""
     if joint not in JOINTS:
         raise UsageError(f"no joint {joint!r}. There is: {', '.join(JOINTS)}.")
+    if not np.isfinite(reading):
+        raise UsageError(f"{joint} cannot be moved to {reading}.")
     i = JOINTS.index(joint)
     readings = from_rad(MIDDLE_RAD, "deg").astype(np.float64)
     readings[i] = reading

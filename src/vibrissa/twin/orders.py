@@ -39,12 +39,14 @@ class Orders:
 
     def obey(self, request: Request) -> Reply:
         word = request.pop("do", "")
-        if word not in self._words:
+        if not isinstance(word, str) or word not in self._words:
             raise UsageError(f"no request {word!r}. There is: {', '.join(self._words)}.")
         try:
             return self._words[word](request)
         except (TypeError, KeyError) as error:
             raise UsageError(f"{word} does not understand {error}.") from error
+        except (ValueError, ArithmeticError, AttributeError) as error:
+            raise UsageError(f"{word} cannot do that: {error}.") from error
 
     def _plug(self, request: Request) -> Reply:
         """`what`: a joint alone on the wire, all, or none."""
@@ -66,7 +68,7 @@ class Orders:
             if request.get("free"):
                 body.hand = None
                 return {"seconds": 0.0}
-            start, speed = body.angles, float(request.get("rad_s") or hand.BRISK_RAD_S)
+            start, speed = body.angles, hand.speed(request.get("rad_s"))
             if "path_rad" in request:
                 motion = hand.along(start, request["times_s"], np.array(request["path_rad"]))
             elif request.get("script"):
@@ -81,7 +83,7 @@ class Orders:
     def _place(self, request: Request) -> Reply:
         """The things of the scene, anew, by `seed`."""
         with self._twin.stations["follower"].lock:
-            self._twin.follower.place(int(request["seed"]))
+            self._twin.follower.place(_seed(request["seed"]))
             return {"things": self._twin.follower.where()}
 
     def _fault(self, request: Request) -> Reply:
@@ -121,6 +123,12 @@ class Orders:
         if arm not in ARMS:
             raise UsageError(f"no arm {arm!r}. There is: {', '.join(ARMS)}.")
         return self._twin.stations[arm]
+
+
+def _seed(value: Any) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 2**63:
+        raise UsageError(f"a seed of {value!r}: wanted is a whole number from 0 on.")
+    return value
 
 
 def _state_of(station: Station) -> Reply:
