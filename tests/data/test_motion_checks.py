@@ -56,6 +56,7 @@ def test_a_healthy_recording_has_none_of_it(recorded: Path) -> None:
         ([40, 41], 22.0, True),  # read twice
         ([40, 41], 170.0, True),
         ([40], 13.5, True),  # there and back
+        ([40, 41, 42], 13.5, True),  # a little later
         (range(40, TICKS), 22.0, True),  # and stays there
         (range(40, TICKS), 7.0, False),  # a fast arm's step, on top of its own
     ],
