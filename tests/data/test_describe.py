@@ -116,6 +116,12 @@ def test_files_that_no_episode_names_are_told(copy: Path) -> None:
         assert name in line
 
 
+def test_a_film_that_is_not_there_is_told_once(copy: Path) -> None:
+    next(copy.glob("videos/*/*/*.mp4")).unlink()
+    told = describe(copy)
+    assert sum("is missing" in line for line in (*told.problems, *told.lines)) == 1
+
+
 def test_missing_and_faint_statistics_are_told(copy: Path) -> None:
     path = copy / "meta" / "stats.json"
     stats = json.loads(path.read_text())

@@ -36,7 +36,8 @@ def rows_without_pictures(dataset: Dataset) -> list[str]:
     lines: list[str] = []
     for key in dataset.info.video_keys:
         filmed = list(_filmed(dataset, key))
-        lines += dict.fromkeys(f.trouble for f in filmed if f.trouble)
+        there = [f for f in filmed if f.row.videos[f.key].path.is_file()]  # others are problems
+        lines += dict.fromkeys(f.trouble for f in there if f.trouble)
         lines += _missing(dataset, filmed)
     return lines
 
