@@ -60,7 +60,7 @@ def limits(report: Report, summary: Summary) -> list[str]:
     if not report.unseen and not report.note:
         told.append(
             "Demonstrations may have come from these very seeds, so this is no test of what was "
-            "learnt."
+            "learnt: the seeds are not held out, or the demonstrations' seeds are not known."
         )
     if report.area is not None:
         told.append(

@@ -56,6 +56,13 @@ def demonstrations_of(dataset: Dataset) -> list[Demonstration]:
     return _told(dataset)
 
 
+def seeds_of(dataset: Dataset) -> set[int] | None:
+    """The seeds that its episodes began from; None where not every episode has one noted."""
+    seeds = {note.get("episode"): note.get("seed") for note in dataset.notes}
+    noted = [seeds.get(row.index) for row in dataset.episodes]
+    return {int(seed) for seed in noted if seed is not None} if None not in noted else None
+
+
 def nearest(
     spawn: Spawn, demonstrations: Sequence[Demonstration], *, period_rad: float, arm_m: float
 ) -> Nearest | None:

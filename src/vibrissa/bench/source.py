@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 import shlex
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from vibrissa.bench.demonstrations import seeds_of
 from vibrissa.bench.evaluate import Setup
 from vibrissa.bench.setups import SLOTS, Place, learnt, place_for
 from vibrissa.bench.trials import TRIAL, Trial, read_trial
 from vibrissa.core.contract import depth_name
-from vibrissa.core.errors import UsageError
+from vibrissa.core.errors import DatasetError, UsageError
+from vibrissa.core.seeds import HELD_OUT
 from vibrissa.data.dataset import Dataset, open_dataset
 from vibrissa.data.features import OURS, SCENE_FILE
 from vibrissa.learn.run import MANIFEST
@@ -96,6 +99,25 @@ def _dataset(named: Path | None, checkpoint: Path | None) -> Dataset | None:
     if path is None or not (Path(path) / "meta" / "info.json").is_file():
         return None
     return open_dataset(Path(path), strict=False)
+
+
+def never_seen(checkpoint: Path | None, seeds: Sequence[int]) -> bool:
+    """Whether no demonstration came from `seeds`, as far as somebody looked.
+
+    They are held out, and each episode of the dataset that `checkpoint` was trained on has
+    another seed noted. False where that dataset is not at hand or has no such notes. A pilot that
+    nobody trained has no demonstrations.
+    """
+    if not seeds or min(seeds) < HELD_OUT:
+        return False
+    if checkpoint is None:
+        return True
+    try:
+        dataset = _dataset(None, checkpoint)
+        known = None if dataset is None else seeds_of(dataset)
+    except (DatasetError, UsageError):
+        return False
+    return known is not None and not known & set(seeds)
 
 
 def _of_lerobot(pretrained: Path) -> Path | None:

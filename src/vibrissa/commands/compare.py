@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from tyro.conf import Positional
 
 from vibrissa.core.errors import UsageError
+from vibrissa.core.seeds import HELD_OUT
 
 if TYPE_CHECKING:
     from vibrissa.bench.contest import Entrant, Held
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from vibrissa.core.contract import Contract
     from vibrissa.learn.policy import CheckpointPolicy
 
-HELD_OUT = 2_000_000  # as in vibrissa eval: no demonstration comes from these seeds
 UNTOLD = ("out", "json", "no_films", "contenders")  # what the page does not list as a setting
 
 

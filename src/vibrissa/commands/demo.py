@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from vibrissa.commands import eval as judging
 from vibrissa.core.errors import UsageError
+from vibrissa.core.seeds import HELD_OUT
 
 if TYPE_CHECKING:
     from vibrissa.bench.ledger import Ledger
@@ -87,7 +88,7 @@ def _all_phases(cfg: Config, recipe: Recipe, ledger: Ledger) -> None:
     """Every phase that is not done yet, up to the report."""
     from vibrissa.bench.page import compose, film
     from vibrissa.bench.report import write
-    from vibrissa.bench.source import demo_again
+    from vibrissa.bench.source import demo_again, never_seen
 
     _record(cfg, ledger)
     checkpoint = _train(cfg, recipe, ledger)
@@ -100,7 +101,7 @@ def _all_phases(cfg: Config, recipe: Recipe, ledger: Ledger) -> None:
         films=films,
         seconds=ledger.seconds,
         wall_s=ledger.wall_s,
-        unseen=True,
+        unseen=never_seen(checkpoint, [row.seed for row in judged.rows]),
         settings=_told(cfg, recipe),
         command=_command(cfg),
         first="demonstration",
@@ -185,7 +186,7 @@ def _judge(cfg: Config, checkpoint: Path, ledger: Ledger) -> Judged:
     file = RowFile(cfg.out / OUTCOMES)
     if file.cut:
         say(f"warning {file.cut}")
-    seeds = range(judging.HELD_OUT, judging.HELD_OUT + cfg.episodes)
+    seeds = range(HELD_OUT, HELD_OUT + cfg.episodes)
     with ledger.phase("judge"):
         policy = load_policy(checkpoint, slots=SLOTS, device=device_named(cfg.device))
         place = place_for(policy.contract, task=cfg.task, randomise=cfg.randomise)
@@ -203,10 +204,10 @@ def _recipe(cfg: Config) -> Recipe:
     last = cfg.seed * SEEDS_APART + 3 * cfg.demonstrations
     if cfg.demonstrations < 1 or cfg.episodes < 1 or cfg.seed < 0:
         raise UsageError("--demonstrations and --episodes must be at least 1, --seed at least 0.")
-    if last >= judging.HELD_OUT or 3 * cfg.demonstrations > SEEDS_APART:
+    if last >= HELD_OUT or 3 * cfg.demonstrations > SEEDS_APART:
         raise UsageError(
             f"--seed {cfg.seed} with {cfg.demonstrations} demonstrations would reach into other "
-            f"seeds: at most --seed {judging.HELD_OUT // SEEDS_APART - 1} and "
+            f"seeds: at most --seed {HELD_OUT // SEEDS_APART - 1} and "
             f"--demonstrations {SEEDS_APART // 3}."
         )
     preset(cfg.randomise)
@@ -243,7 +244,7 @@ def _told(cfg: Config, recipe: Recipe) -> Mapping[str, Any]:
         "randomised": cfg.randomise,
         "seed": cfg.seed,
         "demonstrations' seeds": f"from {cfg.seed * SEEDS_APART}",
-        "held-out seeds": f"{judging.HELD_OUT} to {judging.HELD_OUT + cfg.episodes - 1}",
+        "held-out seeds": f"{HELD_OUT} to {HELD_OUT + cfg.episodes - 1}",
         "device": cfg.device,
     }
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from tyro.conf import Positional
 
 from vibrissa.core.errors import UsageError
+from vibrissa.core.seeds import HELD_OUT
 
 if TYPE_CHECKING:
     from vibrissa.bench.deployment import Ending
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from vibrissa.commands.deploy_stage import Watching
     from vibrissa.real.rig import Rig
 
-HELD_OUT = 2_000_000  # as in vibrissa eval: no demonstration comes from these seeds
 
 LONGEST_S = 86_400.0  # a rollout of more than a day is a mistake
 

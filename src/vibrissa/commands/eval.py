@@ -21,6 +21,7 @@ from tyro.conf import Positional, UseAppendAction, arg
 from vibrissa.commands.eval_told import lines as lines
 from vibrissa.commands.eval_told import summary as summary
 from vibrissa.core.errors import UsageError
+from vibrissa.core.seeds import HELD_OUT, PICKING
 
 if TYPE_CHECKING:
     from vibrissa.bench.evaluate import Setup, Watch
@@ -28,8 +29,6 @@ if TYPE_CHECKING:
     from vibrissa.bench.page import Judged
     from vibrissa.bench.trials import Trial
 
-HELD_OUT = 2_000_000  # demonstrations come from seeds below; recipes were tuned from 1,000,000 on
-PICKING = 3_000_000  # the first seed on which a checkpoint is chosen
 UNEVEN = "Short episodes end first, and those are the solved ones: this rate may be too high."
 SWEEPS = ("sweep", "all_checkpoints", "sites", "panel")
 UNTOLD = (
@@ -268,6 +267,7 @@ def _report(cfg: Config, judged: Judged, began_s: float) -> UsageError | None:
     """Write it, with films; what the disk says where it refuses: then the result is told first."""
     from vibrissa.bench.page import compose, film
     from vibrissa.bench.report import write
+    from vibrissa.bench.source import never_seen
     from vibrissa.commands import eval_told
 
     assert cfg.out is not None
@@ -280,7 +280,7 @@ def _report(cfg: Config, judged: Judged, began_s: float) -> UsageError | None:
         films=films,
         seconds={"judge": judged_s, "film": wall_s - judged_s},
         wall_s=wall_s,
-        unseen=all(row.seed >= HELD_OUT for row in judged.rows),
+        unseen=never_seen(judged.checkpoint, [row.seed for row in judged.rows]),
         settings=eval_told.settings(cfg, [row.seed for row in judged.rows]),
         command=shlex.join(["vibrissa", *sys.argv[1:]]),
     )

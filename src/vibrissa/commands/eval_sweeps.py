@@ -84,7 +84,8 @@ def _cautious(asked: Asked, cells: Sequence[Cell] = ()) -> Asked:
     cells: settings whose scenes differ, each of which is looked at; without them, the trial.
     """
     from vibrissa.bench.first_look import odd_from
-    from vibrissa.commands.eval import HELD_OUT
+    from vibrissa.bench.source import never_seen
+    from vibrissa.core.seeds import HELD_OUT
 
     if asked.trial.checkpoint is None:
         return asked
@@ -94,10 +95,10 @@ def _cautious(asked: Asked, cells: Sequence[Cell] = ()) -> Asked:
         for name, trial in looks
         for line in odd_from(asked.loader(trial), asked.seeds)
     ]
-    if min(asked.seeds) < HELD_OUT:
+    if not never_seen(asked.trial.checkpoint, asked.seeds):
         odd.append(
-            f"Demonstrations may have come from these very seeds, which begin below {HELD_OUT}: "
-            "this is no test of what was learnt."
+            f"Demonstrations may have come from these very seeds, {min(asked.seeds)} and up (held "
+            f"out are those from {HELD_OUT} on): this is no test of what was learnt."
         )
     for line in odd:
         _warn(line)

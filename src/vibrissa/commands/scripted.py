@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from vibrissa.commands.recording import OTHERS
 from vibrissa.commands.rigs import LEADERS, Stand
 from vibrissa.core.errors import ArmFault, UsageError
+from vibrissa.core.seeds import require_for_demonstrations
 
 if TYPE_CHECKING:
     from vibrissa.bench.evaluate import Setup
@@ -222,8 +223,7 @@ def _check(cfg: Config) -> None:
 def _check_scene(cfg: Config) -> None:
     if cfg.episodes < 1:
         raise UsageError(f"--episodes {cfg.episodes}: at least 1.")
-    if cfg.seeds < 0:
-        raise UsageError(f"--seeds {cfg.seeds}: at least 0.")
+    require_for_demonstrations(cfg.seeds, _most(cfg))
     if cfg.camera_size is not None and not (cfg.cameras or cfg.depth):
         raise UsageError("--camera-size without --cameras: name the cameras to record.")
     for name in ("noise_rad", "start_noise_rad"):

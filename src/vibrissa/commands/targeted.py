@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from vibrissa.core.errors import DatasetError, UsageError
+from vibrissa.core.seeds import TUNING
 
 if TYPE_CHECKING:
     from vibrissa.commands.record import Config
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 STREAM = 78  # of the random poses, beside the file's digest
 TRIES = 100  # poses of one target before it is given up
 ATTEMPTS = 10  # episodes of one demonstration before it is given up
-FIRST_KEPT_SEED = 1_000_000  # recipes are tuned on seeds from here on, and judged on later ones
 
 Trouble = Callable[[float, float, float], str]
 
@@ -145,9 +145,9 @@ def course_of(cfg: Config, plan: Plan, scene: Mapping[str, Any] | None = None) -
             _require_scene(cfg.out, read_json(cfg.out / OURS / SCENE_FILE), scene)
         after = 1 + max((note.get("seed", -1) for note in dataset.notes), default=-1)
         course = Course(plan, plan.done(dataset), len(dataset.episodes), max(cfg.seeds, after))
-    if scene is not None and course.seed + ATTEMPTS * course.to_come > FIRST_KEPT_SEED:
+    if scene is not None and course.seed + ATTEMPTS * course.to_come > TUNING:
         raise UsageError(
-            f"seeds from {course.seed} on would reach {FIRST_KEPT_SEED}: those from there on are "
+            f"seeds from {course.seed} on would reach {TUNING}: those from there on are "
             "kept for tuning and judging. Choose smaller --seeds."
         )
     return course
