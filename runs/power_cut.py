@@ -79,6 +79,11 @@ class LoggedDisk(Disk):
             self.note("folder", path)
             self.sync_folder(path.parent)
 
+    def new_folder(self, path: Path) -> None:
+        with self.lock:
+            super().new_folder(path)
+            self.note("folder", path)
+
     def rename(self, old: Path, new: Path) -> None:
         super().rename(old, new)
         self.note("rename", old, new)
@@ -139,6 +144,10 @@ class _Name:
     file: _File | None
     old: Path | None = None
     durable: bool = False
+    folder: Path = Path()  # where it is now: a folder that is renamed takes its names along
+
+    def __post_init__(self) -> None:
+        self.folder = self.path.parent
 
 
 def disk_after(ops: Sequence[Op], root: Path, chance: random.Random | None, everything: bool):
@@ -156,25 +165,39 @@ def disk_after(ops: Sequence[Op], root: Path, chance: random.Random | None, ever
         elif kind == "sync" and path in live:
             live[path].synced = len(live[path].changes)
         elif kind == "rename":
-            live[more] = live.pop(path)
-            names.append(_Name("put", more, live[more], old=path))
+            for inner in [p for p in live if p.is_relative_to(path)]:
+                live[more / inner.relative_to(path)] = live.pop(inner)
+            for name in names:
+                if name.folder.is_relative_to(path):
+                    name.folder = more / name.folder.relative_to(path)
+            names.append(_Name("put", more, live.get(more), old=path))
         elif kind == "remove":
             names.append(_Name("drop", path, None))
         elif kind == "names":
             for name in names:
-                name.durable |= name.path.parent == path
+                name.durable |= name.folder == path
     tree: dict[Path, _File | None] = {root: None}
     for name in names:
         if not (everything or name.durable or (chance and chance.random() < 0.5)):
             continue
         if name.kind == "drop":
             tree = {p: f for p, f in tree.items() if not p.is_relative_to(name.path)}
+        elif name.old is not None and name.file is None:
+            tree = _folder_moved(tree, name.old, name.path)
         elif name.path.parent in tree:
             tree[name.path] = name.file
             if name.old is not None and tree.get(name.old) is name.file:
                 tree.pop(name.old)
     return {
         path.relative_to(root): file and file.content(chance, everything=everything)
+        for path, file in tree.items()
+    }
+
+
+def _folder_moved(tree: dict[Path, Any], old: Path, new: Path) -> dict[Path, Any]:
+    """A folder under its new name, with all of it that is there; nothing where it is not."""
+    return {
+        new / path.relative_to(old) if path.is_relative_to(old) else path: file
         for path, file in tree.items()
     }
 
@@ -223,7 +246,7 @@ def judge(out: Path, ops: Sequence[Op]) -> str:
     rows = {seed: count for kind, seed, count in ops if kind == "rows"}
     if (out / "journal").is_dir():
         try:
-            recover(out)
+            recover(out, shortest_s=0.0)
         except DatasetError as error:
             return f"not recovered: {error}"
     if not (out / "meta" / "info.json").is_file():

@@ -192,7 +192,7 @@ def make_watching(cfg: Config, desk: Desk, book: Logbook, opened: ExitStack, say
         if cfg.against is not None:
             session["against"] = str(cfg.against)
         recorder = opened.enter_context(
-            Recorder(cfg.record, patience_s=patience_s, session=session)
+            Recorder(cfg.record, patience_s=patience_s, session=session, say=say)
         )
     return Watching(camcorder, recorder)
 

@@ -300,7 +300,7 @@ def _sit(
     reset_s = cfg.reset_seconds
     if reset_s is None:
         reset_s = RESET_S if stand.real is not None else 0.0
-    recorder = _recorder(cfg, rig, stand, judge, course)
+    recorder = _recorder(cfg, rig, stand, judge, course, status.say)
     put = Putting(stand.arm, status.say, status.announce)
 
     def broken_off(_kind: object, error: BaseException | None, _trace: object) -> None:
@@ -331,7 +331,7 @@ def _sit(
 
 
 def _recorder(
-    cfg: Config, rig: Rig, stand: Stand, judge: HumanTask, course: Course | None
+    cfg: Config, rig: Rig, stand: Stand, judge: HumanTask, course: Course | None, say: Say
 ) -> Recorder:
     """Into the journal and the set. A real arm does not wait for an encoder that is behind."""
     from vibrissa.data.film import check_size
@@ -357,4 +357,5 @@ def _recorder(
         session=session,
         extend=going_on.extends(cfg),
         recalibrated=cfg.recalibrated,
+        say=say,
     )

@@ -74,10 +74,13 @@ def record_script(cfg: Config) -> Scripted:
         return Scripted(cfg.out, 0, 0, 0, 0.0)
 
     from vibrissa.data.film import check_size
+    from vibrissa.data.layout import told_left
     from vibrissa.data.recorder import Recorder
 
     for camera in arm.contract.cameras:
         check_size(camera)
+    if cfg.resume and (left := told_left(cfg.out)):
+        _say(left)
     began_s = time.monotonic()
     with _fleet(cfg):
         recorder = Recorder(
@@ -85,6 +88,7 @@ def record_script(cfg: Config) -> Scripted:
             keep=_wanted(cfg),
             session=course.session() if course else None,
             extend=cfg.resume,
+            say=_say,
         )
         try:
             with recorder:
@@ -101,6 +105,10 @@ def record_script(cfg: Config) -> Scripted:
             raise
     wall_s = time.monotonic() - began_s
     return Scripted(cfg.out, recorder.kept, recorder.frames, recorder.discarded, wall_s)
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr)
 
 
 def _fleet(cfg: Config) -> AbstractContextManager[Any]:

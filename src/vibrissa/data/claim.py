@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 NAME = "recording"  # the file in the journal's folder that is held
@@ -17,12 +19,28 @@ class Claim:
         self._file = path.open("ab")
         try:
             _lock(self._file.fileno())
+            if not self._is_the_named_one():  # who had it took the name away just now
+                raise OSError(f"{path} was given back at this instant")
         except OSError as error:
             self._file.close()
             raise BlockingIOError(str(error)) from error
 
-    def give_back(self) -> None:
+    def give_back(self, *, remove: bool = False) -> None:
+        """Give it back; with `remove`, take its file away before anybody else can have it."""
+        if remove and os.name != "nt":
+            self.path.unlink(missing_ok=True)
         self._file.close()
+        if remove and os.name == "nt":  # which refuses to remove what somebody has open
+            with suppress(PermissionError):
+                self.path.unlink(missing_ok=True)
+
+    def _is_the_named_one(self) -> bool:
+        try:
+            named = self.path.stat()
+        except FileNotFoundError:
+            return False
+        mine = os.fstat(self._file.fileno())
+        return (named.st_dev, named.st_ino) == (mine.st_dev, mine.st_ino)
 
 
 def claimed(path: Path) -> bool:

@@ -6,6 +6,7 @@ replay when a cut at every point is tried out.
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import signal
@@ -36,6 +37,8 @@ class Appender:
     def write(self, content: bytes) -> int:
         rest = memoryview(content)
         while rest:  # a disk that fills up may take a part
+            if self._file.closed:
+                raise OSError(errno.EBADF, "its file was closed before")
             rest = rest[self._file.write(rest) :]
         return len(content)
 
@@ -54,6 +57,12 @@ class Disk:
 
     def append(self, path: Path) -> Appender:
         return Appender(path)
+
+    def create(self, path: Path) -> Appender:
+        """A new file that only grows. Raises FileExistsError rather than add to what is there."""
+        if os.path.lexists(path):
+            raise FileExistsError(errno.EEXIST, f"{path.name} is there already")
+        return self.append(path)
 
     def write(self, path: Path, content: bytes) -> None:
         """A whole new file, on the disk when this returns; its name is, after `sync_folder`."""
@@ -80,6 +89,10 @@ class Disk:
         path.mkdir(exist_ok=True)
         self.sync_folder(path.parent)
 
+    def new_folder(self, path: Path) -> None:
+        """A folder that was not there; its name is on the disk after `sync_folder`."""
+        path.mkdir()
+
     def rename(self, old: Path, new: Path) -> None:
         """Give `old` the name `new`, in place of what bore it, at one instant."""
         os.replace(old, new)
@@ -95,8 +108,8 @@ class Disk:
             os.close(number)
 
     def remove(self, path: Path) -> None:
-        """A file or a folder with all that is in it; gone already is no trouble."""
-        if path.is_dir():
+        """A file, a link, or a folder with all that is in it; gone already is no trouble."""
+        if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path, ignore_errors=True)
         else:
             path.unlink(missing_ok=True)

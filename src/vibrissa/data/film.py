@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import queue
 import threading
+import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -30,6 +32,7 @@ from vibrissa.data import depth
 # (AV1) on a CPU, and any picture is at most one step away from a key frame. No B-frames and no
 # looking ahead, so that a picture leaves the encoder as soon as it has entered.
 VCODEC, GOP, CRF, PRESET, TUNE = "h264", 2, 20, "veryfast", "zerolatency"
+STOP_S = 60.0  # for an encoder to write what waits
 QUEUED = 64  # pictures waiting a camera: two seconds at 30 Hz
 STATS_EVERY, STATS_SIDE_PX = 5, 64  # what of the film its statistics are made of
 # A cluster a picture: what has been written is whole up to the last picture but one.
@@ -109,6 +112,7 @@ class Film:
         self._trouble: Exception | None = None
         self._last: NDArray | None = None
         self._ended = False  # the end mark has been met
+        self._stopped = False
         self._samples: list[NDArray] = []
         self.frames = 0
         self._thread = threading.Thread(target=self._run, name=f"film {camera.name}", daemon=True)
@@ -144,11 +148,17 @@ class Film:
         samples, self._samples = self._samples, []
         return shots_of(samples)
 
-    def stop(self) -> None:
-        """Close the file as it is; once is enough."""
-        if self._thread.is_alive():
-            self._queue.put(None)
-            self._thread.join()
+    def stop(self, patience_s: float = STOP_S) -> None:
+        """Close the file as it is; once is enough. An encoder that hangs is left to itself."""
+        if self._thread.is_alive() and not self._stopped:
+            until_s = time.monotonic() + patience_s
+            with suppress(queue.Full):
+                self._queue.put(None, timeout=patience_s)
+            self._thread.join(max(0.0, until_s - time.monotonic()))
+            if self._thread.is_alive():
+                why = f"its encoder has not answered for {patience_s:g} s"
+                self._trouble = TimeoutError(why)
+        self._stopped = True
         self._sink = self._last = None  # pictures must not wait for a collector of cycles
 
     def cancel(self) -> None:
@@ -187,7 +197,7 @@ class Film:
         try:
             if self._sink is None:
                 self.path.parent.mkdir(parents=True, exist_ok=True)
-                with av.open(str(self.path), "w") as container:
+                with av.open(str(self.path.absolute()), "w") as container:
                     self._encode(container, first)
                 return
             sink = self._sink()

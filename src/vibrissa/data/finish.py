@@ -6,11 +6,12 @@ One thread does it, behind the arm's back, and in the order in which the episode
 from __future__ import annotations
 
 import ctypes
+import errno
 import queue
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,12 +27,14 @@ from vibrissa.core.errors import DatasetError, VibrissaError
 from vibrissa.data.disk import Disk, reason
 from vibrissa.data.features import CONTRACT_FILE, RECORDING_FILE, SCENE_FILE, stored_contract
 from vibrissa.data.journal import Take
-from vibrissa.data.layout import LOG
+from vibrissa.data.layout import GONE
 from vibrissa.data.reels import to_mp4
 from vibrissa.data.rows import columns_of, doubtful_of, timing_of, unwell_of
 from vibrissa.data.writer import Writer
 
 BEHIND = 16  # episodes that may wait to be stored
+STUCK_S = 300.0  # for one episode; a disk that takes 5 s for every sync needs two minutes
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 TRIM_EVERY = 10  # episodes
 
 
@@ -111,12 +114,12 @@ def told_end(episode: Episode) -> dict[str, Any]:
 
 
 def throw_away(disk: Disk, folder: Path) -> None:
-    """A take's folder; its log goes last, so that what a cut leaves of it is still understood."""
-    for path in folder.glob("*"):
-        if path.name != LOG:
-            disk.remove(path)
-    disk.remove(folder / LOG)
-    disk.remove(folder)
+    """A take's folder. It loses its name at one instant, so that a cut leaves all of it or none."""
+    if folder.is_dir():
+        gone = folder.with_name(folder.name + GONE)
+        disk.rename(folder, gone)
+        disk.sync_folder(folder.parent)
+        disk.remove(gone)
 
 
 def give_memory_back() -> None:
@@ -134,25 +137,48 @@ class Ended:
     end: Mapping[str, Any]
     fate: str  # keep | discard | leave
 
+    @property
+    def told(self) -> dict[str, Any]:
+        """What the journal keeps of it."""
+        return {**self.end, "fate": self.fate}
+
 
 class Finisher:
-    """Stores episodes in a thread. What goes wrong is raised by the next `check`."""
+    """Ends and stores episodes, in two threads. What goes wrong is raised by the next `check`.
 
-    def __init__(self, root: Path, disk: Disk):
-        self._root, self._disk = root, disk
-        self._queue: queue.Queue[Ended | None] = queue.Queue()
+    One writes how an episode ended, at once; the other one stores it, which takes a slow disk its
+    time. `done` hears of a take that is about to be stored or thrown away. `patience_s` is how
+    long `close` waits for a step that does not end.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        disk: Disk,
+        done: Callable[[Take], None] = lambda _: None,
+        patience_s: float = STUCK_S,
+    ):
+        self._root, self._disk, self._done, self._patience_s = root, disk, done, patience_s
+        self._ending: queue.Queue[Ended | None] = queue.Queue()
+        self._storing: queue.Queue[Ended | None] = queue.Queue()
         self._writer: Writer | None = None
         self._trouble: list[Exception] = []
         self.left, self.failed, self.failed_frames = 0, 0, 0
-        self._thread = threading.Thread(target=self._run, name="finisher", daemon=True)
-        self._thread.start()
+        self.stuck = False  # a step did not end, and was left to itself
+        self._step_s = time.monotonic()  # when the last step began
+        self._threads = [
+            threading.Thread(target=self._end, name="ender", daemon=True),
+            threading.Thread(target=self._store, name="finisher", daemon=True),
+        ]
+        for thread in self._threads:
+            thread.start()
 
     @property
     def waiting(self) -> int:
-        return self._queue.qsize()
+        return self._ending.qsize() + self._storing.qsize()
 
     def put(self, ended: Ended) -> None:
-        self._queue.put(ended)
+        self._ending.put(ended)
 
     def check(self) -> None:
         """Raise, once, what has gone wrong since the last time."""
@@ -161,9 +187,10 @@ class Finisher:
             what = f"cannot write {self._root}: {reason(error)}"
             if isinstance(error, VibrissaError):
                 what = str(error).rstrip(".")
+            first = "make room, then " if getattr(error, "errno", None) in NO_ROOM else ""
             raise DatasetError(
                 f"{what}. Finished episodes are whole; what there is of this one lies in the "
-                f"journal: make room, then `vibrissa data recover {self._root}`."
+                f"journal: {first}`vibrissa data recover {self._root}`."
             ) from error
 
     def wait_for_room(self, patience_s: float) -> None:
@@ -178,9 +205,19 @@ class Finisher:
             time.sleep(0.01)
 
     def close(self, session: Mapping[str, Any]) -> None:
-        """Everything is stored when this returns. `session` is what came of it, for the notes."""
-        self._queue.put(None)
-        self._thread.join()
+        """Everything is stored when this returns, or `stuck` says that the disk does not answer.
+
+        `session` is what came of it, for the notes.
+        """
+        self._ending.put(None)
+        self._step_s = time.monotonic()
+        for thread in self._threads:
+            while thread.is_alive():
+                thread.join(0.2)
+                if time.monotonic() - self._step_s > self._patience_s:
+                    self.stuck = True
+                    self._trouble.append(DatasetError(_no_answer(self._root, self._patience_s)))
+                    return
         if self._writer is None:
             return
         try:
@@ -194,8 +231,18 @@ class Finisher:
         told = [session if other["id"] == session["id"] else other for other in known]
         writer.write_ours(RECORDING_FILE, {"sessions": told})
 
-    def _run(self) -> None:
-        while (ended := self._queue.get()) is not None:
+    def _end(self) -> None:
+        """Write down how each episode ended, as soon as it has."""
+        while (ended := self._ending.get()) is not None:
+            self._step_s = time.monotonic()
+            ended.take.end(ended.told)
+            self._storing.put(ended)
+        self._storing.put(None)
+
+    def _store(self) -> None:
+        while (ended := self._storing.get()) is not None:
+            self._step_s = time.monotonic()
+            self._done(ended.take)
             try:
                 self._settle(ended)
             except (VibrissaError, OSError, av.error.FFmpegError) as error:
@@ -203,23 +250,32 @@ class Finisher:
                     self.failed += 1
                     self.failed_frames += ended.take.rows.count
                 self._trouble.append(error)
+                continue
+            if ended.fate != "leave":
+                self._throw_away(ended.take)
 
     def _settle(self, ended: Ended) -> None:
         take = ended.take
         if ended.fate != "keep":
             with suppress(DatasetError):  # the loop was told, and there is nothing to store
-                take.finish({**ended.end, "fate": ended.fate})
-            if ended.fate == "leave":
-                self.left += 1
-            else:
-                throw_away(self._disk, take.folder)
+                take.finish(ended.told)
+            self.left += ended.fate == "leave"
             return
-        shots = take.finish({**ended.end, "fate": ended.fate})
+        shots = take.finish(ended.told)
         if self._writer is None:
             contract, names = take.start.contract, take.start.sim_state
             self._writer = Writer(self._root, contract, names, self._disk)
         films = {name: Filmed(film.path, shots[name]) for name, film in take.films.items()}
         store(self._writer, take.head, take.rows.read(0, take.rows.count), films, ended.end)
-        throw_away(self._disk, take.folder)
         if self._writer.episodes % TRIM_EVERY == 0:
             give_memory_back()
+
+    def _throw_away(self, take: Take) -> None:
+        try:
+            throw_away(self._disk, take.folder)
+        except OSError as error:  # it is stored, or was discarded: `recover` sees that too
+            self._trouble.append(error)
+
+
+def _no_answer(root: Path, patience_s: float) -> str:
+    return f"the disk of {root} has not answered for {patience_s:g} s"

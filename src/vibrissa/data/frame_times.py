@@ -115,7 +115,7 @@ def opened(path: Path) -> Iterator[av.container.InputContainer]:
     """An open video file; what FFmpeg cannot read is a DatasetError."""
     refuse_pointer(path)
     try:
-        with av.open(str(path)) as container:
+        with av.open(str(path.absolute())) as container:
             yield container
     except (OSError, av.error.FFmpegError, IndexError) as error:
         raise DatasetError(f"{path} is cut off or no video: {error}.") from error

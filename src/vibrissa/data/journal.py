@@ -9,12 +9,14 @@ behind it is believed.
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import struct
 import threading
 import zlib
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,7 +29,9 @@ from vibrissa.core.episode import SOURCES, Start, Step
 from vibrissa.core.errors import ContractError, DatasetError
 from vibrissa.data.disk import Appender, Disk, plain, reason
 from vibrissa.data.film import Film
-from vibrissa.data.layout import LOG
+from vibrissa.data.film_file import Reel
+from vibrissa.data.journal_lag import Lag, TickClock
+from vibrissa.data.layout import LOG, UNBORN
 from vibrissa.data.rows import Rows, row_type
 
 FILM_SUFFIX = ".mkv"
@@ -37,34 +41,14 @@ HEAD, ROW, MARK, END = 1, 2, 3, 4
 _LEAD, _SUM, _MARK = struct.Struct("<BI"), struct.Struct("<I"), struct.Struct("<BQI")
 
 
-class Reel:
-    """A film's file; it notes what was written up to where, for the log."""
-
-    def __init__(self, file: Appender):
-        self._file = file
-        self._size = 0
-        self.marks: deque[tuple[int, int]] = deque()  # (bytes so far, checksum of the last part)
-
-    def write(self, content: bytes) -> int:
-        content = bytes(content)
-        self._file.write(content)
-        self._size += len(content)
-        self.marks.append((self._size, zlib.crc32(content)))
-        return len(content)
-
-    def sync(self) -> None:
-        self._file.sync()
-
-    def close(self) -> None:
-        self._file.sync()
-        self._file.close()
-
-
 class Take:
     """An episode being recorded into `folder`.
 
-    `add` is the loop's share: it copies. `flush` is the journal thread's: it writes and waits
-    for the disk. Nothing is made on the disk before the first tick.
+    `add` is the loop's share: it copies. `write` and `sync` are called by two other threads, so
+    that rows reach the file system whatever a sync does. Nothing is made on the disk before the
+    first tick. Then the folder is made aside, its log with the head in it, and named at one
+    instant; films are made after that. So a folder that has its name can be read, or was cut off
+    by a power cut before anything of it was synced. `at_birth` is called just before.
     """
 
     def __init__(
@@ -75,13 +59,19 @@ class Take:
         fps: int,
         patience_s: float,
         disk: Disk,
+        at_birth: Callable[[], None] = lambda: None,
     ):
         self.folder, self.start = folder, start
         self.rows = Rows(start.contract, start.sim_state)
         self.head = {"journal": FORMAT, **head, **_told(start)}
-        self._disk, self._lock = disk, threading.Lock()
+        self.clock = TickClock(fps)
+        self._disk, self._at_birth = disk, at_birth
+        self._lock, self._syncing = threading.Lock(), threading.Lock()
         self._log: Appender | None = None
-        self._written, self._named = 0, 0  # rows in the log; files whose names are on the disk
+        self._added_s: list[float] = []  # when each row was
+        self._written, self._synced = 0, 0  # rows in the log; rows that a power cut leaves
+        self._named = 0  # files whose names are on the disk
+        self._ended = self._closed = False
         self._trouble: OSError | None = None
         self._reels: dict[str, Reel] = {}
         self.films = {
@@ -108,6 +98,85 @@ class Take:
         Raises DatasetError where the disk refused something, or an encoder is behind.
         """
         self.check()
+        try:
+            missing = self._film(step)
+        except DatasetError:
+            self.check()  # where the disk refused it, the disk's own words
+            raise
+        self._added_s.append(self.clock.tick())
+        self.rows.add(step, missing)
+
+    def check(self) -> None:
+        """Raise DatasetError where the disk has refused something."""
+        refused = [self._trouble, *(reel.trouble for reel in self._reels.copy().values())]
+        for trouble in refused:
+            if trouble is not None:
+                raise DatasetError(f"cannot write {self.folder}: {reason(trouble)}.")
+
+    def lag(self) -> Lag:
+        """How far the disk is behind now."""
+        now_s, ages = self.clock.tick(), [0.0]
+        for reel in self._reels.copy().values():
+            began_s = reel.began_s
+            ages.append(0.0 if began_s is None else now_s - began_s)
+        return Lag(max(*ages, self._age_s(self._written, now_s)), self._age_s(self._synced, now_s))
+
+    def write(self) -> None:
+        """Hand everything so far to the file system. Never raises: the next `add` tells."""
+        with self._lock:
+            if self._closed or self._trouble is not None or not self.rows.count:
+                return
+            try:
+                self._write()
+            except OSError as error:
+                self._trouble = error
+
+    def sync(self) -> None:
+        """Bring what was written to the disk. Never raises: the next `add` tells."""
+        with self._syncing:
+            try:
+                self._sync()
+            except OSError as error:
+                self._trouble = error
+
+    def flush(self) -> None:
+        """Write and sync."""
+        self.write()
+        self.sync()
+
+    def end(self, told: Mapping[str, Any]) -> None:
+        """Stop the films and write how it ended, `told`. Once is enough; waits for no sync."""
+        if self._ended:
+            return
+        self._ended = True
+        for film in self.films.values():
+            film.stop()
+        with self._lock:
+            if self._trouble is None and self.rows.count:
+                try:
+                    self._write(record(END, json.dumps(told, default=plain).encode()))
+                except OSError as error:
+                    self._trouble = error
+
+    def finish(self, told: Mapping[str, Any]) -> dict[str, NDArray]:
+        """End it, sync and close films and log.
+
+        Returns of each film the pictures that its statistics are made of. Raises DatasetError
+        where anything of it could not be written.
+        """
+        self.end(told)
+        self.sync()
+        with self._lock:
+            self._closed = True
+            for reel in self._reels.values():
+                reel.release()
+            if self._log is not None:
+                self._log.close()
+        self.check()
+        return {name: film.finish() for name, film in self.films.items() if film.frames}
+
+    def _film(self, step: Step) -> list[str]:
+        """Hand the pictures to the encoders; the cameras whose picture could not be had."""
         seen, missing = step.observation, []
         for name, film in self.films.items():
             picture = None if seen.health.get(name) == "missing" else seen.images.get(name)
@@ -116,69 +185,65 @@ class Take:
                 film.repeat()
             else:
                 film.add(picture)
-        self.rows.add(step, missing)
+        return missing
 
-    def check(self) -> None:
-        if self._trouble is not None:
-            raise DatasetError(f"cannot write {self.folder}: {reason(self._trouble)}.")
+    def _age_s(self, row: int, now_s: float) -> float:
+        return now_s - self._added_s[row] if row < len(self._added_s) else 0.0
 
-    def flush(self, *, sync: bool = True) -> None:
-        """Bring everything so far to the disk. Never raises: the next `add` tells."""
-        with self._lock:
-            if self._trouble is not None or (self._log is None and not self.rows.count):
-                return
-            try:
-                self._flush(b"", sync)
-            except OSError as error:
-                self._trouble = error
-
-    def finish(self, told: Mapping[str, Any]) -> dict[str, NDArray]:
-        """Close films and log, whose last record says how it ended: `told`.
-
-        Returns of each film the pictures that its statistics are made of. Raises DatasetError
-        where anything of it could not be written.
-        """
-        for film in self.films.values():
-            film.stop()
-        with self._lock:
-            if self._trouble is None and self.rows.count:
-                try:
-                    self._flush(record(END, json.dumps(told, default=plain).encode()), True)
-                except OSError as error:
-                    self._trouble = error
-            if self._log is not None:
-                self._log.close()
-        self.check()
-        return {name: film.finish() for name, film in self.films.items() if film.frames}
-
-    def _flush(self, last: bytes, sync: bool) -> None:
-        parts = []
-        if self._log is None:
-            self._disk.make_folder(self.folder)
-            self._log = self._disk.append(self.folder / LOG)
-            parts.append(record(HEAD, json.dumps(self.head, default=plain).encode()))
+    def _write(self, last: bytes = b"") -> None:
+        log = self._born()
         count = self.rows.count
-        parts += [record(ROW, row.tobytes()) for row in self.rows.read(self._written, count)]
-        reels = [(i, self._reels[n]) for i, n in enumerate(self.films) if n in self._reels]
-        for number, reel in reels:
-            while reel.marks:
-                parts.append(record(MARK, _MARK.pack(number, *reel.marks.popleft())))
+        parts = [record(ROW, row.tobytes()) for row in self.rows.read(self._written, count)]
+        for number, name in enumerate(self.films):
+            marks = self._reels[name].marks if name in self._reels else deque()
+            while marks:
+                parts.append(record(MARK, _MARK.pack(number, *marks.popleft())))
         if parts or last:
-            self._log.write(b"".join((*parts, last)))
+            log.write(b"".join((*parts, last)))
         self._written = count
-        if sync:
-            for _, reel in reels:
-                reel.sync()
-            self._log.sync()
-            if len(reels) + 1 != self._named:
-                self._disk.sync_folder(self.folder)
-                self._named = len(reels) + 1
+
+    def _sync(self) -> None:
+        with self._lock:
+            log, written, reels = self._log, self._written, list(self._reels.values())
+        if log is None or self._closed or self._trouble is not None:
+            return
+        for file in (*reels, log):
+            file.sync()
+        if len(reels) + 1 != self._named:
+            self._disk.sync_folder(self.folder)
+            self._disk.sync_folder(self.folder.parent)
+            self._named = len(reels) + 1
+        self._synced = written
+
+    def _born(self) -> Appender:
+        """The log. Made where there is none yet, with its head in it, and the folder with it."""
+        if self._log is None:
+            if os.path.lexists(self.folder):
+                raise FileExistsError(errno.EEXIST, "there is such a folder already")
+            self._disk.make_folder(self.folder.parent)
+            self._at_birth()
+            aside = self.folder.with_name(self.folder.name + UNBORN)
+            self._disk.new_folder(aside)
+            head = self._disk.create(aside / LOG)
+            try:
+                head.write(record(HEAD, json.dumps(self.head, default=plain).encode()))
+            finally:
+                head.close()
+            self._disk.rename(aside, self.folder)
+            self._log = self._disk.append(self.folder / LOG)
+        return self._log
 
     def _reel(self, name: str) -> Reel:
-        self._disk.make_folder(self.folder)
-        reel = Reel(self._disk.append(self.folder / f"{name}{FILM_SUFFIX}"))
-        self._reels[name] = reel
-        return reel
+        """A film's file, for the thread that encodes it; the log is there before."""
+        with self._lock:
+            try:
+                self._born()
+                file = self._disk.create(self.folder / f"{name}{FILM_SUFFIX}")
+            except OSError as error:
+                self._trouble = error
+                raise
+            self._reels[name] = Reel(file, self.clock)
+            return self._reels[name]
 
 
 @dataclass(frozen=True)
@@ -208,10 +273,14 @@ class Taken:
         return self.folder / f"{camera}{FILM_SUFFIX}"
 
 
+class NoHead(DatasetError):
+    """A folder in a journal whose log is not there, or cut off in its first record."""
+
+
 def read_take(folder: Path) -> Taken:
     """What is whole of the take in `folder`, a byte at a time if need be.
 
-    Raises DatasetError where not even its head can be read.
+    Raises NoHead where not even its head can be read, DatasetError where it is of another format.
     """
     head: dict[str, Any] = {}
     end: dict[str, Any] = {}
@@ -232,7 +301,7 @@ def read_take(folder: Path) -> Taken:
             name = head["contract"]["cameras"][number]["name"]
             marks.setdefault(name, []).append((size, crc))
     if not head:
-        raise DatasetError(f"{folder} holds no readable journal: its first record was cut off.")
+        raise NoHead(f"{folder} holds no readable journal: its first record was cut off.")
     if head.get("journal") not in (FORMAT, UNMARKED):
         raise DatasetError(
             f"{folder} is a journal of format {head.get('journal')}; this Vibrissa reads "

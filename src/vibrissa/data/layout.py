@@ -32,6 +32,11 @@ from vibrissa.data.values import NEXT, Value, shown
 
 # Our recorder's folder, where something is not stored yet; the file of an episode in it.
 JOURNAL, LOG = "journal", "log"
+# Behind a take's number: being made, and being removed. Neither holds anything that is missing.
+UNBORN, GONE = ".unborn", ".gone"
+STAGING = "staging"  # an episode on its way into the dataset
+LEFTOVER = "leftover"  # beside the journal: what `recover` put aside
+LITTER = (".DS_Store", "Thumbs.db", "desktop.ini")  # what an operating system leaves anywhere
 
 
 @dataclass(frozen=True)
@@ -105,21 +110,61 @@ def is_open(root: Path) -> bool:
 
 def takes(root: Path) -> tuple[Path, ...]:
     """The folders of the episodes that lie in the journal of `root`, in order."""
-    return tuple(sorted(log.parent for log in (root / JOURNAL).glob(f"*/{LOG}")))
+    folders = (path for path in in_journal(root) if _has_log(path))
+    return tuple(sorted(folders, key=_order))
+
+
+def leftovers(root: Path) -> tuple[Path, ...]:
+    """What else lies in the journal of `root`: folders without a log, and what is not ours."""
+    return tuple(path for path in in_journal(root) if not _has_log(path))
+
+
+def in_journal(root: Path) -> tuple[Path, ...]:
+    """All that lies in the journal of `root` beside the recorder's own working files."""
+    found = (root / JOURNAL).iterdir() if is_open(root) else ()
+    return tuple(sorted(path for path in found if not is_working_file(path) and path.name != CLAIM))
+
+
+def is_working_file(path: Path) -> bool:
+    """Whether `path`, in a journal, holds nothing that anybody could miss."""
+    name = path.name
+    if path.is_dir() and not path.is_symlink():
+        return name == STAGING or (path.suffix in (UNBORN, GONE) and path.stem.isdecimal())
+    return name in LITTER or name.startswith("._")
 
 
 def told_left(root: Path) -> str:
     """What there is to be said of the journal of `root`, in a line; empty where it has none."""
     if claimed(root / JOURNAL / CLAIM):
         return f"{root} is being recorded right now."
-    left = len(takes(root))
-    if not left:
-        return ""
-    what = "1 episode lies" if left == 1 else f"{left} episodes lie"
-    return (
-        f"{what} in the journal of {root} and not in the dataset: the recording was cut off. "
-        f"Bring back what there is: vibrissa data recover {root}"
-    )
+    left, rest = len(takes(root)), len(leftovers(root))
+    said = []
+    if left:
+        what = "1 episode lies" if left == 1 else f"{left} episodes lie"
+        said.append(
+            f"{what} in the journal of {root} and not in the dataset: the recording was cut off. "
+            f"Bring back what there is: vibrissa data recover {root}"
+        )
+    if rest:
+        what = "1 leftover lies" if rest == 1 else f"{rest} leftovers lie"
+        said.append(
+            f"{what} in {root / JOURNAL}, not readable as an episode (cut off at its start, or not "
+            f"ours). Clear up: vibrissa data recover {root}"
+        )
+    return " ".join(said)
+
+
+def _has_log(path: Path) -> bool:
+    """Whether `path` is a folder of its own, no link, with something in its log."""
+    log = path / LOG
+    ours = path.is_dir() and not path.is_symlink() and log.is_file()
+    return ours and log.stat().st_size > 0
+
+
+def _order(take: Path) -> tuple[int, str]:
+    """By number: 1000000 comes after 999999."""
+    number = take.name if take.name.isdecimal() else "0"
+    return int(number), take.name
 
 
 def read_tasks(root: Path, info: Info) -> tuple[str, ...]:

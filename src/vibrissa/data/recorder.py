@@ -1,15 +1,14 @@
 """The recorder watches episodes and leaves a LeRobot v3.0 dataset, whole at every instant.
 
-Each tick goes into a journal that is on the disk a fraction of a second later; an episode that
-ends is stored from it at once, behind the arm's back. Under `<out>` lie the dataset and, while
-something is not stored yet, `journal/`. Beside LeRobot's files, in `meta/vibrissa/`, lie the
-contract, the scene, what was told of the session, and a line for each episode: its seed, how it
-ended, what the task measured, how fast it really ran, and what was randomised how.
+Each tick goes into a journal at once, and is on the disk a fraction of a second later; an
+episode that ends is stored from it at once, behind the arm's back. Under `<out>` lie the dataset
+and, while something is not stored yet, `journal/`. Beside LeRobot's files, in `meta/vibrissa/`,
+lie the contract, the scene, what was told of the session, and a line for each episode: its seed,
+how it ended, what the task measured, how fast it really ran, and what was randomised how.
 """
 
 from __future__ import annotations
 
-import threading
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -26,11 +25,12 @@ from vibrissa.data.extend import extension
 from vibrissa.data.film import check_size
 from vibrissa.data.finish import Ended, Finisher, told_end
 from vibrissa.data.journal import Take
-from vibrissa.data.layout import JOURNAL, takes
+from vibrissa.data.journal_lag import LagWatch
+from vibrissa.data.layout import JOURNAL
 from vibrissa.data.recover import claim_of, settle, tidy
+from vibrissa.data.scribe import Scribe
+from vibrissa.data.take_numbers import TakeNumbers
 from vibrissa.data.writer import whole_fps
-
-EVERY_S = 0.2  # how often the journal is brought to the disk
 
 
 def finished(episode: Episode) -> bool:
@@ -50,7 +50,8 @@ class Recorder:
     `close`. `patience_s` is how long a tick may wait for a video encoder that is behind: a
     simulated arm's clock stands still meanwhile; give 0 for a real one, which then fails loudly.
     `session` is what is noted of the recording (operator, light, …), plain values; `told`, which
-    may be changed between two episodes, what is noted of each of them from then on.
+    may be changed between two episodes, what is noted of each of them from then on. `say` hears,
+    in a line, that the disk is slow; one that is too slow ends the episode (`journal_lag`).
 
     With `extend` the recording goes on in a dataset of ours, if there is one: what a kill left of
     finished episodes is stored first, and an arm with another contract is refused at its first
@@ -71,6 +72,7 @@ class Recorder:
         extend: bool = False,
         recalibrated: bool = False,
         disk: Disk | None = None,
+        say: Callable[[str], None] = lambda _: None,
     ):
         self.out = Path(out)
         self.discarded, self._kept, self._frames = 0, 0, 0
@@ -78,19 +80,20 @@ class Recorder:
         began = datetime.now(UTC).isoformat(timespec="seconds")
         self._session = {"id": uuid.uuid4().hex, "began": began, **(session or {})}
         self.told: Mapping[str, Any] = {}
-        self._disk = disk or Disk()
+        self._disk, self._say = disk or Disk(), say
         self._start: Start | None = None
         self._take: Take | None = None
         self._finisher: Finisher | None = None
-        self._scribe: _Scribe | None = None
+        self._scribe: Scribe | None = None
+        self._watch: LagWatch | None = None
         self._extend, self._recalibrated = extend, recalibrated
         self._closed = False
         if not extend:
             require_absent(self.out)
         with writing(self.out):
             self._disk.make_folder(self.out / JOURNAL)
-        self._claim = claim_of(self.out)
-        self._takes = self._go_on() if extend else 0
+            self._claim = claim_of(self.out)
+        self._numbers = self._go_on()
 
     @property
     def kept(self) -> int:
@@ -128,25 +131,31 @@ class Recorder:
         elif _digest(start.contract) != _digest(self._start.contract):
             raise DatasetError(f"{self.out} is recorded under one contract; this is another.")
         if self._finisher is None or self._scribe is None:
-            self._finisher, self._scribe = Finisher(self.out, self._disk), _Scribe()
+            self._scribe = Scribe(self._numbers)
+            self._finisher = Finisher(self.out, self._disk, self._scribe.let_go)
         self._finisher.check()
         self._finisher.wait_for_room(self._patience_s)
         self._start = start
-        self._takes += 1
+        self._watch = LagWatch(self.out, self._say, self._patience_s)
+        number = self._numbers.next()
         self._take = Take(
-            self.out / JOURNAL / f"{self._takes:06d}",
+            self.out / JOURNAL / f"{number:06d}",
             start,
             {"take": uuid.uuid4().hex, "session": self._session, "told": dict(self.told)},
             whole_fps(start.contract),
             self._patience_s,
             self._disk,
+            lambda: self._numbers.note(number),
         )
         self._scribe.follow(self._take)
 
     def on_step(self, step: Step) -> None:
-        """Copy this tick's numbers and pictures."""
-        if self._take is not None:
-            self._take.add(step)
+        """Copy this tick's numbers and pictures. Raises DatasetError where the disk is behind."""
+        if self._take is None or self._scribe is None or self._watch is None:
+            return
+        self._watch.look(self._take.lag)
+        self._take.add(step)
+        self._scribe.wake()
 
     def on_end(self, episode: Episode) -> None:
         """Hand the episode over to be stored, left in the journal, or forgotten."""
@@ -154,7 +163,6 @@ class Recorder:
             take, self._take = self._take, None
             if take is None or self._scribe is None or self._finisher is None:
                 return
-            self._scribe.let_go(take)
             fate = self._fate(take, episode)
             if fate == "keep":
                 self._kept += 1
@@ -171,13 +179,14 @@ class Recorder:
         with uninterrupted():
             if self._take is not None and self._finisher is not None:
                 self._finisher.put(_unfinished(self._take))
-            if self._scribe is not None:
-                self._scribe.close()
             if self._finisher is not None:
                 counts = {"kept": self.kept, "discarded": self.discarded, "frames": self.frames}
                 self._finisher.close({**self._session, **counts})
-            self._claim.give_back()
-            tidy(self.out, self._disk)
+            if self._scribe is not None:
+                self._scribe.close()
+            if self._finisher is None or not self._finisher.stuck:
+                self._numbers.close()
+                tidy(self.out, self._disk, self._claim)
         if self._finisher is not None:
             self._finisher.check()
         return self.out if self.kept else None
@@ -187,15 +196,17 @@ class Recorder:
             return "keep"
         return "discard" if finished(episode) else _unfinished(take).fate
 
-    def _go_on(self) -> int:
-        """Store what a kill left of finished episodes; the number of the last take there is."""
+    def _go_on(self) -> TakeNumbers:
+        """Store what a kill left of finished episodes; who numbers the takes from here on."""
         try:
-            settle(self.out, self._disk, whole_only=True)
+            with writing(self.out):
+                numbers = TakeNumbers(self.out, self._disk)
+            if self._extend:
+                settle(self.out, self._disk, whole_only=True)
         except BaseException:
-            self._claim.give_back()
-            tidy(self.out, self._disk)
+            tidy(self.out, self._disk, self._claim)
             raise
-        return max((int(take.name) for take in takes(self.out)), default=0)
+        return numbers
 
     def _require_extensible(self, contract: Contract) -> None:
         self._session.setdefault("calibration", contract.calibration)
@@ -213,28 +224,3 @@ def _unfinished(take: Take) -> Ended:
     """A take that was broken off: it stays in the journal, unless there is nothing to lose."""
     nothing = not take.rows.count or take.can_be_had_again
     return Ended(take, {"reason": "aborted"}, "discard" if nothing else "leave")
-
-
-class _Scribe:
-    """The journal's thread: brings the open take to the disk, five times a second."""
-
-    def __init__(self) -> None:
-        self._takes: list[Take] = []
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
-        self._thread.start()
-
-    def follow(self, take: Take) -> None:
-        self._takes = [*self._takes, take]
-
-    def let_go(self, take: Take) -> None:
-        self._takes = [other for other in self._takes if other is not take]
-
-    def close(self) -> None:
-        self._stop.set()
-        self._thread.join()
-
-    def _run(self) -> None:
-        while not self._stop.wait(EVERY_S):
-            for take in self._takes:
-                take.flush()

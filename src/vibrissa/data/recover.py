@@ -7,7 +7,9 @@ that is stored already is touched: the dataset only grows.
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -19,12 +21,15 @@ from vibrissa.data.claim import Claim
 from vibrissa.data.disk import Disk, writing
 from vibrissa.data.features import EPISODES_FILE, OURS
 from vibrissa.data.finish import Filmed, store, throw_away
-from vibrissa.data.journal import Taken, read_take
-from vibrissa.data.layout import JOURNAL, LOG
+from vibrissa.data.journal import NoHead, Taken, read_take
+from vibrissa.data.layout import JOURNAL
+from vibrissa.data.leftovers import clear, foreign, put_aside, sweep, unreadable
 from vibrissa.data.reels import frames_in, shots_in
+from vibrissa.data.take_numbers import GIVEN
 from vibrissa.data.writer import Writer
 
-Fate = Literal["stored", "finished", "discarded", "open", "unreadable"]
+Fate = Literal["stored", "finished", "discarded", "open", "unreadable", "leftover"]
+SHORTEST_S = 0.5  # an episode that was cut off sooner demonstrates nothing; it is said, and removed
 JOURNAL_KEPT = "What is not stored yet lies in the journal still."
 
 
@@ -66,9 +71,11 @@ class Recovered:
         }
 
 
-def recover(root: Path, disk: Disk | None = None) -> Recovered:
-    """Store everything that lies in the journal of `root`.
+def recover(root: Path, disk: Disk | None = None, *, shortest_s: float = SHORTEST_S) -> Recovered:
+    """Store everything that lies in the journal of `root`, and clear away what is no episode.
 
+    An open episode that was cut off within `shortest_s` is removed. What else cannot be read is
+    removed where it is no more than a moment, and put aside where it is (`leftovers`).
     Raises DatasetError where there is no journal, where somebody records there right now, and
     where the disk refuses; what was not stored by then is in the journal still.
     """
@@ -78,15 +85,16 @@ def recover(root: Path, disk: Disk | None = None) -> Recovered:
         claim = claim_of(root)
     disk = disk or Disk()
     try:
-        return settle(root, disk, whole_only=False)
+        return settle(root, disk, whole_only=False, shortest_s=shortest_s)
     finally:
-        claim.give_back()
-        tidy(root, disk)
+        tidy(root, disk, claim)
+        gc.collect()  # a film's decoder waits for it, and its threads hang whatever is forked then
 
 
 def claim_of(root: Path) -> Claim:
     """Nobody else records into `root` from here on. Raises DatasetError where somebody does."""
     try:
+        (root / JOURNAL).mkdir(parents=True, exist_ok=True)  # who had it may just have cleared it
         return Claim(root / JOURNAL / CLAIM)
     except BlockingIOError as error:
         raise DatasetError(
@@ -94,24 +102,35 @@ def claim_of(root: Path) -> Claim:
         ) from error
 
 
-def settle(root: Path, disk: Disk, *, whole_only: bool) -> Recovered:
-    """Store and throw away as the journal says; with `whole_only`, leave open episodes there.
+def settle(
+    root: Path, disk: Disk, *, whole_only: bool, shortest_s: float = SHORTEST_S
+) -> Recovered:
+    """Store and throw away as the journal says; with `whole_only`, only what had ended.
 
-    The caller holds the claim.
+    Open episodes and leftovers then stay where they are. The caller holds the claim.
     """
+    with writing(root, JOURNAL_KEPT):
+        sweep(root, disk)
     known = _stored(root)
     writer: Writer | None = None
     told: list[Left] = []
     for folder in layout.takes(root):
         try:
             taken = read_take(folder)
+        except NoHead:
+            continue  # a leftover
         except DatasetError as error:
             told.append(Left(folder.name, "unreadable", told=str(error)))
             continue
         fate = _fate(taken, known)
         if fate in ("stored", "discarded"):
-            throw_away(disk, folder)
+            with writing(root, JOURNAL_KEPT):
+                _remove(root, folder, disk)
             told.append(Left(folder.name, fate, len(taken.rows), episode=None))
+        elif fate == "open" and not whole_only and _too_short(taken, shortest_s):
+            with writing(root, JOURNAL_KEPT):
+                gone = f"cut off within {shortest_s:g} s; {_gone(root, taken, disk)}"
+            told.append(Left(folder.name, fate, len(taken.rows), told=gone))
         elif fate == "finished" or not whole_only:
             with writing(root, JOURNAL_KEPT):
                 if writer is None:
@@ -122,16 +141,38 @@ def settle(root: Path, disk: Disk, *, whole_only: bool) -> Recovered:
             told.append(Left(folder.name, fate, len(taken.rows)))
     if writer is not None:
         writer.close()
+    if not whole_only:
+        with writing(root, JOURNAL_KEPT):
+            for path in unreadable(root):
+                told.append(Left(path.name, "leftover", told=clear(root, path, disk)))
     return Recovered(root, tuple(told))
 
 
-def tidy(root: Path, disk: Disk) -> None:
-    """Away with folders in which nothing is left."""
+def tidy(root: Path, disk: Disk, claim: Claim) -> None:
+    """Give the claim back, and away with the journal, and with `root`, where nothing is in it."""
     journal = root / JOURNAL
-    disk.remove(journal / CLAIM)
-    for folder in (*journal.glob("*"), journal, root):
-        if folder.is_dir() and not any(folder.iterdir()):
-            folder.rmdir()
+    for folder in journal.glob("*"):
+        _remove_empty(folder)
+    settled = {path.name for path in journal.glob("*")} <= {CLAIM}
+    if settled and not (root / "meta" / "info.json").is_file():
+        disk.remove(root / GIVEN)
+        for folder in (root / OURS, root / "meta"):
+            _remove_empty(folder)
+    claim.give_back(remove=True)
+    for folder in (journal, root):
+        _remove_empty(folder)
+
+
+def _remove_empty(folder: Path) -> None:
+    with suppress(OSError):  # something is in it, or it has gone
+        folder.rmdir()
+
+
+def _remove(root: Path, take: Path, disk: Disk) -> str:
+    """A take that is settled; what else somebody put into its folder is kept, and said."""
+    kept = [str(put_aside(root, path, disk)) for path in foreign(take)]
+    throw_away(disk, take)
+    return f"kept: {', '.join(kept)}" if kept else ""
 
 
 def _bring_back(writer: Writer, taken: Taken, fate: Fate, disk: Disk) -> Left:
@@ -142,7 +183,9 @@ def _bring_back(writer: Writer, taken: Taken, fate: Fate, disk: Disk) -> Left:
     told = f"{', '.join(short)}: cut to {most} of {rows} rows" if short else ""
     name = taken.folder.name
     if most == 0:
-        return Left(name, fate, rows, told=told or "not one whole row")
+        if rows > writer.fps:
+            return Left(name, fate, rows, told=f"{told}; {_kept(writer.root, taken, disk)}")
+        return Left(name, fate, rows, told=f"not one whole row; {_gone(writer.root, taken, disk)}")
     films = {
         camera.name: Filmed(
             taken.film(camera.name),
@@ -154,11 +197,22 @@ def _bring_back(writer: Writer, taken: Taken, fate: Fate, disk: Disk) -> Left:
     }
     episode = store(writer, taken.head, taken.rows[:most], films, _end(taken, most))
     if rows - most > writer.fps:  # more than a cut costs: a film is damaged, and its rows are not
-        disk.rename(taken.folder / LOG, taken.folder / f"{LOG}.stored")
-        told += f"; the whole of it stays in {taken.folder}"
+        told += f"; {_kept(writer.root, taken, disk)}"
     else:
-        throw_away(disk, taken.folder)
+        told = "; ".join(filter(None, (told, _remove(writer.root, taken.folder, disk))))
     return Left(name, fate, rows, most, episode, told)
+
+
+def _kept(root: Path, taken: Taken, disk: Disk) -> str:
+    return f"the whole of it is kept in {put_aside(root, taken.folder, disk)}"
+
+
+def _gone(root: Path, taken: Taken, disk: Disk) -> str:
+    return "; ".join(filter(None, ("removed", _remove(root, taken.folder, disk))))
+
+
+def _too_short(taken: Taken, shortest_s: float) -> bool:
+    return not taken.end and len(taken.rows) < shortest_s * taken.contract.rate_hz
 
 
 def _fate(taken: Taken, known: Mapping[str, int]) -> Fate:

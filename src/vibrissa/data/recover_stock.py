@@ -136,7 +136,7 @@ def _frames(path: Path) -> int:
     """How many pictures a video holds; 0 for one that was cut off before its index."""
     frames = 0
     try:
-        with av.open(str(path), "r") as film:
+        with av.open(str(path.absolute()), "r") as film:
             frames = sum(1 for packet in film.demux(film.streams.video[0]) if packet.size)
     except (OSError, av.error.FFmpegError, IndexError):
         return 0

@@ -27,7 +27,7 @@ def to_mp4(film: Path, out: Path, fps: int, most: int, size: int | None = None) 
     Only the first `size` bytes of `film` are read, where that is given.
     """
     frames = 0
-    with _opened(film, size) as source, av.open(str(out), "w") as container:
+    with _opened(film, size) as source, av.open(str(out.absolute()), "w") as container:
         given = source.streams.video[0]
         stream = container.add_stream_from_template(given)
         for packet in _packets(source, most):
@@ -86,7 +86,7 @@ class _Prefix:
 @contextmanager
 def _opened(film: Path, size: int | None) -> Iterator[InputContainer]:
     if size is None:
-        with av.open(str(film), "r") as source:
+        with av.open(str(film.absolute()), "r") as source:
             yield source
         return
     prefix = _Prefix(film, size)

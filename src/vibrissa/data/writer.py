@@ -45,7 +45,7 @@ from vibrissa.data.disk import Disk, plain
 from vibrissa.data.features import EPISODES_FILE, IMAGES, OURS, STATE_HEALTH, features_of
 from vibrissa.data.standing import Place, Standing, standing_of
 
-STAGING = Path(layout.JOURNAL) / "staging"
+STAGING = Path(layout.JOURNAL) / layout.STAGING
 
 
 class Writer:
@@ -265,7 +265,7 @@ class Writer:
             return
         coder = depth.encoder_told() if self._cameras[camera].depth else _encoder_told()
         level = av.logging.get_level()
-        feature["info"] = {**told, **get_video_info(path, video_encoder=coder)}
+        feature["info"] = {**told, **get_video_info(path.absolute(), video_encoder=coder)}
         av.logging.set_level(level)  # LeRobot leaves FFmpeg printing to the terminal
 
 

@@ -93,7 +93,9 @@ class Reel:
         av.logging.set_libav_level(av.logging.PANIC)
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            with av.open(str(self.path), "w", format="mp4", options=FRAGMENTED) as container:
+            with av.open(
+                str(self.path.absolute()), "w", format="mp4", options=FRAGMENTED
+            ) as container:
                 self._encode(container)
         except (OSError, av.error.FFmpegError) as error:
             why = getattr(error, "strerror", None) or error

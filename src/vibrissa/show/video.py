@@ -38,7 +38,7 @@ def write_mp4(path: Path, frames: Iterable[Picture], fps: float, *, crf: int = 2
     part = path.with_name(f".{path.name}.{os.getpid()}.part.mp4")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with av.open(str(part), "w", options={"movflags": "faststart"}) as container:
+        with av.open(str(part.absolute()), "w", options={"movflags": "faststart"}) as container:
             _encode(container, frames, fps, crf, path)
         os.replace(part, path)
     except (OSError, av.error.FFmpegError) as error:
@@ -85,7 +85,7 @@ def read_frames(path: Path, *, every: int = 1) -> Iterator[Picture]:
     Raises UsageError where the file is no video.
     """
     try:
-        with av.open(str(path)) as container:
+        with av.open(str(path.absolute())) as container:
             for number, frame in enumerate(container.decode(video=0)):
                 if number % every == 0:
                     yield np.asarray(frame.to_ndarray(format="rgb24"), np.uint8)
@@ -97,7 +97,7 @@ def frame_rate(path: Path) -> float:
     """Frames a second of a video file. Raises UsageError where it is none, or says nothing."""
     rate = None
     try:
-        with av.open(str(path)) as container:
+        with av.open(str(path.absolute())) as container:
             rate = container.streams.video[0].average_rate
     except (OSError, av.error.FFmpegError, IndexError) as error:
         raise UsageError(f"{path} cannot be read as a video: {error}.") from error

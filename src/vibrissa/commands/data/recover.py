@@ -91,6 +91,8 @@ def _line(left: Left) -> str:
     if left.episode is not None:
         what = "had ended" if left.fate == "finished" else "was open"
         return f"{name} {what}: {left.brought} of {left.rows} rows are episode {left.episode}{more}"
+    if left.fate == "leftover":
+        return f"leftover {left.name}, not readable as an episode: {left.told}"
     if left.fate == "stored":
         return f"{name} was stored already"
     if left.fate == "discarded":
