@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -203,13 +203,14 @@ def test_esc_after_a_fault_stops_and_says_that_it_broke() -> None:
 
 
 @pytest.mark.parametrize(
-    "desk",
+    "made",
     [
-        _Desk(keys=NoKeys(), arm=_Arm([9])),
-        _Desk(arm=_Arm([9]), mends=False),
+        lambda: _Desk(keys=NoKeys(), arm=_Arm([9])),
+        lambda: _Desk(arm=_Arm([9]), mends=False),
     ],
 )
-def test_where_nobody_can_decide_the_fault_goes_up(desk: _Desk) -> None:
+def test_where_nobody_can_decide_the_fault_goes_up(made: Callable[[], _Desk]) -> None:
+    desk = made()
     with pytest.raises(ArmFault, match="no servo answers"):
         desk.run(4)
     assert len(desk.tape.kept) == 1
