@@ -42,7 +42,7 @@ LINEAGE_FILE = "lineage.json"  # of a dataset made from another one
 RECORDING_FILE = "recording.json"  # its sessions: when, by whom, in what light, which calibration
 
 STORED_UNIT: Unit = "deg"
-_CODES = {
+CODES = {
     "sources": list(SOURCES),
     "healths": list(HEALTHS),
     "state_healths": list(STATE_HEALTHS),
@@ -56,7 +56,7 @@ def stored_contract(contract: Contract) -> Contract:
     source, health and state health travels along in `extra`.
     """
     stored = in_unit(contract, STORED_UNIT) if _is_so101(contract) else contract
-    return replace(stored, extra={**contract.extra, **_CODES})
+    return replace(stored, extra={**contract.extra, **CODES})
 
 
 def loop_contract(contract: Contract) -> Contract:

@@ -9,6 +9,7 @@ from vibrissa.core.contract import Contract
 from vibrissa.core.errors import ContractError, DatasetError
 from vibrissa.core.units import UNITS
 from vibrissa.data.features import (
+    CODES,
     CONTRACT_FILE,
     EPISODES_FILE,
     LINEAGE_FILE,
@@ -46,6 +47,10 @@ def read_contract(root: Path) -> Contract:
     for key in ("calibration", "instruction", "action_meaning"):
         if not top[key].is_missing:
             top[key].text()
+    extra = top["extra"].mapping() if not top["extra"].is_missing else {}
+    for codes in CODES.keys() & extra.keys():
+        for word in top["extra"][codes].items():
+            word.text()
     try:
         return Contract.from_dict(dict(top.mapping()))
     except ContractError as error:

@@ -1,0 +1,43 @@
+"""Any damage to any file of a dataset is one line, or nothing that a policy would notice."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from data import damages, recordings
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+INPUTS = ("observation.state",)
+
+
+@pytest.fixture(scope="module")
+def sets(tmp_path_factory) -> dict[str, Path]:
+    """One dataset of each kind: ours, a stranger's, and of the older format."""
+    folder = tmp_path_factory.mktemp("sets")
+    ours = recordings.record(folder / "ours", recordings.contract(), 3)
+    theirs = Path(shutil.copytree(ours, folder / "theirs"))
+    shutil.rmtree(theirs / "meta" / "vibrissa")
+    return {"ours": ours, "theirs": theirs, "v2.1": recordings.to_v21(ours, folder / "old")}
+
+
+@settings(
+    max_examples=70,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=list(HealthCheck),
+)
+@given(kind=st.sampled_from(("ours", "theirs", "v2.1")), seed=st.integers(0, 10**6))
+def test_damage_is_one_line_or_harmless(sets: dict[str, Path], kind: str, seed: int) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(shutil.copytree(sets[kind], Path(folder) / "set"))
+        damages.damage(root, np.random.default_rng(seed))
+        came = damages.outcome(root, Path(folder) / "cache", INPUTS)
+        assert not any("\n" in line for line in came.said)
+        if came.loader is not None:
+            assert np.isfinite(came.loader.batch(0)["action"].numpy()).all()
