@@ -4,8 +4,9 @@
 
 Each command is a process of its own (forked from one that has the libraries loaded), and so is
 the twin; what the follower was told comes from the twin's own log. --only takes the faults whose
-name holds TEXT, --again also those that were tried before, --table only writes docs/faults.md
-anew from results/faults.json. All commands under all faults take a quarter of an hour.
+name holds TEXT (or one of TEXT|TEXT), --again also those that were tried before, --table only
+writes docs/faults.md anew from results/faults.json, --checkpoint takes a policy of an earlier call.
+All commands under all faults take a quarter of an hour.
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ from typing import Any
 
 import numpy as np
 
+from vibrissa.core.units import JOINTS
+from vibrissa.twin.calibration import calibrated
 from vibrissa.twin.control import ask
 from vibrissa.twin.spawned import spawned
 
@@ -51,18 +54,44 @@ class Case:
     told: str
     request: dict[str, Any] = field(default_factory=dict)
     before: bool = False  # it is there when the command begins
+    prepare: Callable[[Path], None] | None = None  # instead of a fault of the twin's own
 
     @property
     def name(self) -> str:
         return f"{self.where}: {self.kind}, {self.told}"
 
     def strike(self, folder: Path) -> None:
+        if self.prepare is not None:
+            self.prepare(folder)
+            return
         more = {"arm": "leader"} if self.where == "leader" else {}
         ask(folder, {"do": "fault", "kind": self.kind, **self.request, **more})
 
 
 def camera(kind: str, told: str, **request: Any) -> Case:
     return Case("camera", kind, told, {"camera": "wrist", **request})
+
+
+def weak_servos(folder: Path) -> None:
+    """Servos that bear 8 V, on the twin's 12 V."""
+    weak = {joint: {"Max_Voltage_Limit": 80} for joint in JOINTS}
+    ask(folder, {"do": "set", "arm": "follower", "registers": weak})
+
+
+def outside(folder: Path) -> None:
+    """A calibrated range that begins 20 degrees from where shoulder_pan stands."""
+    servos = ask(folder, {"do": "status"})["arms"]["follower"]["servos"]
+    low = servos["shoulder_pan"]["ticks"] + round(20 * 4096 / 360)
+    limits = {"Min_Position_Limit": low, "Max_Position_Limit": min(low + 1900, 4095)}
+    registers = {"shoulder_pan": limits}
+    ask(folder, {"do": "set", "arm": "follower", "registers": registers})
+
+
+def seam(folder: Path) -> None:
+    """The leader was homed with its wrist turned by half a turn: its count ends in the middle."""
+    offset = calibrated("leader")["wrist_roll"]["Homing_Offset"]
+    registers = {"wrist_roll": {"Homing_Offset": (offset + 2048 + 2048) % 4096 - 2048}}
+    ask(folder, {"do": "set", "arm": "leader", "registers": registers})
 
 
 SELDOM = {"rate": 0.01}  # a hundred times what a sound cable has
@@ -80,6 +109,10 @@ CASES = (
     Case("bus", "firmware", "another one on gripper", {"joint": "gripper"}, before=True),
     Case("bus", "overload", "shoulder_lift", {"joint": "shoulder_lift"}),
     Case("bus", "voltage", "sags to 3.8 V"),
+    Case("bus", "voltage", "none for 0.2 s", {"amount": 0.0, "for_s": 0.2}),
+    Case("bus", "supply", "12 V for servos that bear 8 V", before=True, prepare=weak_servos),
+    Case("bus", "outside", "shoulder_pan, by 20°", before=True, prepare=outside),
+    Case("leader", "seam", "wrist_roll, in its middle", before=True, prepare=seam),
     Case("leader", "silent", "gripper", {"joint": "gripper"}),
     Case("leader", "gone", "for good"),
     camera("black", "for good"),
@@ -169,13 +202,15 @@ def words_of(command: str, folder: Path, out: Path, checkpoint: Path) -> list[st
     if command == "record":
         told = ["--instruction", "Follow the hand", "--episodes", "3"]
         return ["record", *rig, "--out", str(out), *told, *at_arm]
-    told = ["--rollouts", "3", "--video", "--device", "cpu"]
+    told = ["--rollouts", "3", "--video", "--device", "cpu", "--accept", "calibration"]
     return ["deploy", str(checkpoint), *rig, "--out", str(out), *told, *at_arm]
 
 
 def try_cell(case: Case, command: str, folder: Path, out: Path, checkpoint: Path) -> Cell:
     """One command under one fault, from its start to its end."""
     ask(folder, {"do": "heal"})
+    for arm in ("follower", "leader"):
+        ask(folder, {"do": "set", "arm": arm})
     time.sleep(1.0)
     if case.before:
         case.strike(folder)
@@ -383,7 +418,8 @@ def try_all(
     result: dict[str, Any], asked: argparse.Namespace, folder: Path, checkpoint: Path
 ) -> None:
     """Every case that is asked for; written after each."""
-    for case in (case for case in CASES if asked.only in case.name):
+    texts = asked.only.split("|")
+    for case in (c for c in CASES if any(text in c.name for text in texts)):
         known = [c for c in result["cells"] if Cell(**c).name == case.name]
         if known and not asked.again:
             continue

@@ -11,7 +11,7 @@ import numpy as np
 from vibrissa.core.errors import UsageError
 from vibrissa.core.units import JOINTS, from_rad
 from vibrissa.twin import hand
-from vibrissa.twin.calibration import ARMS
+from vibrissa.twin.calibration import ARMS, calibrated, write_calibration
 from vibrissa.twin.camera_faults import CAMERA_FAULTS, CameraFault
 from vibrissa.twin.faults import BUS_FAULTS, BusFault
 from vibrissa.twin.station import Station
@@ -19,6 +19,7 @@ from vibrissa.twin.station import Station
 if TYPE_CHECKING:
     from vibrissa.twin.twin import Twin
 
+MOST_TENTHS_V = 140  # what a servo bears by itself
 Request = dict[str, Any]
 Reply = Mapping[str, Any]
 
@@ -34,6 +35,7 @@ class Orders:
             "place": self._place,
             "fault": self._fault,
             "heal": self._heal,
+            "set": self._set,
             "status": self._status,
         }
 
@@ -110,6 +112,21 @@ class Orders:
         if self._twin.cameras is not None and not request.get("kind"):
             self._twin.cameras.heal()
         return {"healed": request.get("kind") or "all"}
+
+    def _set(self, request: Request) -> Reply:
+        """`registers`: joint → register → value, as a setup would have left them; without, those
+        of a new twin. The arm's calibration file follows."""
+        arm = request.get("arm") or "follower"
+        station, given = self._station(request), request.get("registers")
+        servos = self._twin.servos[arm]
+        with station.lock:
+            for servo in servos:
+                fresh = {"Max_Voltage_Limit": MOST_TENTHS_V, **calibrated(arm)[servo.joint]}
+                for name, value in (fresh if given is None else given.get(servo.joint, {})).items():
+                    servo.memory[name] = servo.memory.flash[name] = int(value)
+                servo.changed()
+            write_calibration(self._twin.folder, arm, servos)
+        return {"set": arm}
 
     def _status(self, request: Request) -> Reply:
         arms = {arm: _state_of(station) for arm, station in self._twin.stations.items()}
