@@ -4,8 +4,8 @@
 
 A sound folder of `eval` and one of `deploy`. Of any row any field is dropped, null, of another type
 or in contradiction; any line is removed, doubled or cut; the file gets another encoding. Then
-`compare`, `failures`, `label` and `eval` read it: never a traceback, never another count than that
-of the lines which are left.
+their one reader has all of these files, and `compare`, `failures`, `label` and `eval` as many as
+the time allows: never a traceback, never another count than that of the lines which are left.
 """
 
 from __future__ import annotations
@@ -27,10 +27,11 @@ from pathlib import Path
 from typing import Any
 
 from vibrissa import cli
-from vibrissa.bench.outcomes import Row
+from vibrissa.bench.outcomes import Row, read_file
 from vibrissa.bench.setups import place_for
 from vibrissa.bench.trials import Trial, open_rows
 from vibrissa.core.contract import so101
+from vibrissa.core.errors import UsageError
 from vibrissa.core.stats import clopper_pearson
 
 RESULT = Path(__file__).parent / "results" / "fuzz_rows.json"
@@ -164,6 +165,12 @@ def said(words: Sequence[str]) -> tuple[int, str, str]:
 
 def counted(command: str, folder: Path) -> tuple[tuple[int, int] | None, str]:
     """What a command counts, as (episodes, successes), None where it refuses; and its stderr."""
+    if command == "reader":
+        try:
+            rows = read_file(folder / "outcomes.jsonl").rows
+        except UsageError as error:
+            return None, f"vibrissa: {error}"
+        return (len(rows), sum(row.success for row in rows)), "cut short"
     words = {
         "compare": ["compare", f"x={folder}", "y=1/2", "--json"],
         "failures": ["failures", str(folder), "--films", "0", "--json"],
@@ -227,6 +234,9 @@ def main() -> None:
             for command in COMMANDS[kind]
         ]
         rng.shuffle(todo)
+        by_kind = {kind: list(spoilt(rows)) for kind, (_, rows) in folders.items()}
+        read = [(kind, "reader", one) for kind, every in by_kind.items() for one in every]
+        todo = read + todo
         for kind, command, one in todo:
             if time.perf_counter() - began_s > args.seconds:
                 break
