@@ -28,6 +28,7 @@ from vibrissa.data.motion_checks import (
     nothing_moves,
     still_episodes,
 )
+from vibrissa.data.notes_checks import lost_notes
 from vibrissa.data.stats_checks import (
     FED,
     contradicting_statistics,
@@ -242,6 +243,7 @@ CHECKS: tuple[Check, ...] = (
     Check("rate", "warning", rate),
     Check("unlisted-cameras", "warning", unlisted_cameras),
     Check("unnamed-files", "warning", unnamed_files),
+    Check("notes", "warning", lost_notes),
     Check("journal", "warning", left_in_the_journal),
     Check("unwell-pictures", "warning", unwell_pictures),
 )
