@@ -13,10 +13,11 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from data import damaged_cells, films, recordings, tables
 
 from vibrissa.core.errors import VibrissaError
 from vibrissa.data.cache import Pictures
-from vibrissa.data.checks import findings_of
+from vibrissa.data.checks import camera_keys, findings_of
 from vibrissa.data.dataset import Dataset, open_dataset
 from vibrissa.data.describe import describe
 from vibrissa.data.findings import require_trainable
@@ -31,6 +32,18 @@ KINDS = (
     pa.decimal128(20, 4), pa.dictionary(pa.int32(), pa.string()), pa.list_(pa.float32()),
     pa.large_list(pa.float64()), pa.list_(pa.string()), pa.list_(pa.list_(pa.float32())),
 )  # fmt: skip
+KINDS_OF_SETS = ("ours", "filmed", "pictures", "v2.1", "v2.0")
+
+
+def healthy(folder: Path) -> dict[str, Path]:
+    """A small dataset of each kind: ours, strangers' with a film or PNG, of older formats."""
+    ours = recordings.record(folder / "ours", recordings.contract(), 3, ticks=5)
+    older = recordings.to_v21(ours, folder / "v2.1")
+    oldest = Path(shutil.copytree(older, folder / "v2.0"))
+    tables.change_json(oldest / "meta" / "info.json", lambda i: i.update(codebase_version="v2.0"))
+    filmed = films.write(folder / "filmed", films.made((5, 6, 4)))
+    cells = films.write(folder / "pictures", films.in_cells(films.made((5, 6, 4))))
+    return dict(zip(KINDS_OF_SETS, (ours, filmed, cells, older, oldest), strict=True))
 
 
 def damage(root: Path, rng: np.random.Generator) -> str:
@@ -115,7 +128,10 @@ def _change(content: Any, rng: np.random.Generator) -> str:
 
 def _table(path: Path, rng: np.random.Generator) -> str:
     table = pq.read_table(path)
+    pictures = [name for name in table.column_names if name.startswith("observation.images.")]
     name = table.column_names[rng.integers(table.num_columns)]
+    if pictures and rng.random() < 0.7:  # a picture can be damaged in the most ways
+        name = pictures[0]
     at, what = table.column_names.index(name), rng.integers(7)
     values = table[name].to_pylist()
     if what == 0:
@@ -125,6 +141,10 @@ def _table(path: Path, rng: np.random.Generator) -> str:
         pq.write_table(table.slice(0, int(rng.integers(len(table) + 1))), path)
         return "fewer rows"
     kind, told = table.schema.field(name).type, "shifted"
+    if kind == damaged_cells.CELL:
+        cells, told = damaged_cells.damaged(values, rng)
+        pq.write_table(table.set_column(at, name, cells), path)
+        return f"column {name}: {told}"
     if what == 2:
         values[rng.integers(len(values))] = None
         told = "one null"
@@ -165,8 +185,11 @@ class Outcome:
     loader: Loader | None = None
 
 
-def outcome(root: Path, cache: Path, inputs: tuple[str, ...]) -> Outcome:
-    """Inspect, open, check and load, as the commands do. Lets anything pass that is no one line."""
+def outcome(root: Path, cache: Path) -> Outcome:
+    """Inspect, open, check and load, pictures too, as the commands do.
+
+    Lets any error pass that is none of ours.
+    """
     said = []
     try:
         describe(root)
@@ -175,6 +198,7 @@ def outcome(root: Path, cache: Path, inputs: tuple[str, ...]) -> Outcome:
     try:
         dataset = open_dataset(root)
         require_trainable(root, findings_of(dataset))
+        inputs = ("observation.state", *camera_keys(dataset))
         loader = Loader(dataset, inputs, Sampling(4, 2), Pictures(cache))
         _ = dataset.contract, [dataset.instruction(row.index) for row in dataset.episodes]
     except VibrissaError as error:

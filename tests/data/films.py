@@ -6,6 +6,7 @@ picture bears its number, in blocks that any codec keeps.
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
+from PIL import Image
 
 KEY = "observation.images.front"
 SIDE_PX, BLOCKS = 64, 4
@@ -106,6 +108,23 @@ def write(root: Path, of: Made) -> Path:
     (root / "meta/info.json").write_text(json.dumps(info), encoding="utf-8")
     (root / "meta/stats.json").write_text(json.dumps(of.stats), encoding="utf-8")
     return root
+
+
+def in_cells(of: Made) -> Made:
+    """The same dataset with its pictures as PNG in the rows, and no film."""
+    pngs = [{"bytes": png(coded(number)), "path": None} for number in of.shots]
+    of.columns[KEY] = pa.array(pngs, pa.struct({"bytes": pa.binary(), "path": pa.string()}))
+    of.info["features"][KEY]["dtype"] = "image"
+    of.table = [{k: v for k, v in row.items() if not k.startswith("videos/")} for row in of.table]
+    of.encode = lambda path, made: None
+    return of
+
+
+def png(picture: NDArray[np.uint8], kind: str = "PNG", **options: Any) -> bytes:
+    """The bytes of a picture's file."""
+    content = io.BytesIO()
+    Image.fromarray(picture).save(content, kind, **options)
+    return content.getvalue()
 
 
 def coded(number: int, side_px: int = SIDE_PX) -> NDArray[np.uint8]:

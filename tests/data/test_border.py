@@ -114,7 +114,7 @@ REFUSED = {
     ),
     "shape a number": (lambda r: feature(r, STATE, shape=6), "state.shape is 6"),
     "shape silly": (lambda r: feature(r, STATE, shape=[10**15]), "state.shape is"),
-    "shape of another": (lambda r: feature(r, ACTION, shape=[7]), r"shape \[7\].*have \[6\]"),
+    "shape of another": (lambda r: feature(r, ACTION, shape=[7]), r"shape \[7\].*the shape \[6\]"),
     "chunks null": (lambda r: info(r, chunks_size=None), "chunks_size is null"),
     "totals as text": (lambda r: info(r, total_episodes="3"), "total_episodes is '3'"),
     "huge": (lambda r: info(r, total_frames=10**400), "a number of more than 60 digits"),

@@ -33,6 +33,7 @@ from vibrissa.data.stats_checks import (
     FED,
     contradicting_statistics,
     stale_statistics,
+    stored_numbers,
     unused_statistics,
 )
 from vibrissa.data.time_checks import rate, timestamps
@@ -126,8 +127,8 @@ def faint_pictures(dataset: Dataset) -> list[str]:
     for key in camera_keys(dataset):
         if is_depth(dataset.features[key]):
             continue
-        spread = (dataset.stats.get(key) or {}).get("std")
-        if spread is not None and float(np.mean(spread)) < FAINT:
+        spread = stored_numbers(dataset.stats.get(key), "std")
+        if spread is not None and spread.size and spread.mean() < FAINT:
             told.append(
                 f"{key}: the standard deviation of all pictures is near zero in stats.json."
             )

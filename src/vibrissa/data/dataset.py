@@ -140,10 +140,11 @@ class Dataset:
                 )
             whole = np.concatenate(full)
             if name in self.features and not self._fits(name, whole.shape[1:]):
+                sizes = list(whole.shape[1:])
                 raise DatasetError(
                     f"{self.root}: info.json says that {name} has the shape "
-                    f"{list(self.features[name]['shape'])}; its rows have "
-                    f"{list(whole.shape[1:]) or [1]}. {NEXT}"
+                    f"{list(self.features[name]['shape'])}; its rows hold "
+                    f"{f'lists of the shape {sizes}' if sizes else 'one number each'}. {NEXT}"
                 )
             self._read[name] = whole
         return self._read[name]
@@ -209,8 +210,11 @@ class Dataset:
         for file in self.files:
             end = first + read_length(file)
             mine = [row - first for row in rows if first <= row < end]
-            if mine:
-                yield from pictures.from_cells(_column(file, key), mine, self.features[key])
+            column = _column(file, key) if mine else pa.chunked_array([], pa.null())
+            try:
+                yield from pictures.from_cells(column, mine, self.features[key])
+            except DatasetError as error:
+                raise DatasetError(f"{file}, column {key}: {error}. {NEXT}") from error
             first = end
 
     def _part(self, file: Path, name: str) -> NDArray:

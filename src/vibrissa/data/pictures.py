@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import struct
+import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from fractions import Fraction
@@ -14,11 +16,12 @@ import av.error
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from vibrissa.core.episode import Picture
 from vibrissa.core.errors import DatasetError
-from vibrissa.data import depth
+from vibrissa.data import depth, values
+from vibrissa.data.features import camera_specs
 from vibrissa.data.frame_times import (
     OUT_OF_ORDER,
     comes_in_order,
@@ -27,8 +30,14 @@ from vibrissa.data.frame_times import (
     tolerance_s,
 )
 from vibrissa.data.layout import VideoSpan
+from vibrissa.data.reading import first_line
 
 JUMP_S = 2.0  # a picture this far ahead is sought, not walked to
+ORIENTATION = ExifTags.Base.Orientation
+UNREADABLE = (  # what PIL raises for bytes that are no picture
+    OSError, SyntaxError, ValueError, TypeError, EOFError, LookupError, ArithmeticError,
+    AttributeError, MemoryError, struct.error, zlib.error, Image.DecompressionBombError,
+)  # fmt: skip
 
 
 def from_video(
@@ -61,17 +70,46 @@ def from_video(
 def from_cells(
     column: pa.ChunkedArray, rows: Sequence[int], feature: Mapping[str, Any]
 ) -> Iterator[Picture]:
-    """Pictures stored as PNG, JPEG or (depth) TIFF bytes in the cells of a parquet column."""
+    """Pictures stored as PNG, JPEG or (depth) TIFF bytes in the cells of a parquet column.
+
+    Turned as their EXIF data say, like LeRobot's. Raises DatasetError, without the file's name,
+    for a cell that holds no such picture, or one of another size than info.json says.
+    """
     for row in rows:
-        cell = column[row].as_py()
         try:
-            with Image.open(io.BytesIO(cell["bytes"])) as image:
-                if depth.is_depth(feature):
-                    yield depth.cell_metres(np.asarray(image), feature)
-                else:
-                    yield np.asarray(image.convert("RGB"))
-        except (UnidentifiedImageError, TypeError, KeyError) as error:
-            raise DatasetError(f"row {row} holds no picture: {error}.") from error
+            picture = _from_cell(column[row].as_py(), feature)
+        except UnidentifiedImageError as error:  # PIL's line shows an address in memory
+            why = "its bytes are of no kind of picture that is known"
+            raise DatasetError(f"row {row} holds no picture: {why}") from error
+        except UNREADABLE as error:
+            raise DatasetError(f"row {row} holds no picture: {first_line(error)}") from error
+        (size,) = camera_specs({"": feature})
+        if picture.shape[:2] != (size.height, size.width):
+            raise DatasetError(
+                f"row {row} holds a picture of {picture.shape[1]} x {picture.shape[0]}, and "
+                f"info.json says {size.width} x {size.height} (width x height)"
+            )
+        yield picture
+
+
+def _from_cell(cell: Any, feature: Mapping[str, Any]) -> Picture:
+    content = cell.get("bytes") if isinstance(cell, dict) else cell
+    if not isinstance(content, bytes) or not content:
+        raise ValueError(f"{values.shown(content)} instead of the bytes of a PNG or JPEG file")
+    with Image.open(io.BytesIO(content)) as image:
+        image.load()
+        if image.getexif().get(ORIENTATION) is not None:
+            image = ImageOps.exif_transpose(image)
+        if depth.is_depth(feature):
+            if len(image.getbands()) > 1:
+                raise ValueError(f"its pixels are {image.mode}, and depth has one number a pixel")
+            return depth.cell_metres(np.asarray(image), feature)
+        if image.mode.startswith(("I", "F")):
+            raise ValueError(
+                f"its pixels are {image.mode}, not 8-bit colours. Is it depth? Then info.json "
+                "must mark the feature as such (is_depth_map)"
+            )
+        return np.asarray(image.convert("RGB"))
 
 
 def codec_of(span: VideoSpan) -> str:

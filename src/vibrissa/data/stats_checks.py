@@ -50,7 +50,7 @@ def stale_statistics(dataset: Dataset) -> list[str]:
         stored = dataset.stats.get(name)
         if name not in FED or stored is None or _contradiction(dataset, name, values):
             continue
-        count = _numbers(stored, "count")
+        count = stored_numbers(stored, "count")
         if count is not None and count.size and np.any(count != len(values)):
             told.append(
                 f"meta/stats.json was made of {count.flat[0]:g} rows of {name} and there are "
@@ -85,7 +85,7 @@ def _contradiction(dataset: Dataset, name: str, values: Values) -> str:
     if not isinstance(stored, Mapping):
         return f"it has nothing of {name}"
     for kind in ("mean", "std", "min", "max"):
-        found = _numbers(stored, kind)
+        found = stored_numbers(stored, kind)
         if found is None:
             if kind in stored or kind in ("mean", "std"):
                 return f"it has no numbers for the {kind} of {name}"
@@ -116,7 +116,7 @@ def _far(
     true = {"mean": mean, "std": spread, "min": values.min(axis=0), "max": values.max(axis=0)}
     told = []
     for kind, here in true.items():
-        there = _numbers(stored, kind)
+        there = stored_numbers(stored, kind)
         if there is None:
             continue
         if kind == "std":
@@ -128,13 +128,13 @@ def _far(
     return told
 
 
-def _numbers(stored: object, kind: str) -> NDArray[np.float64] | None:
+def stored_numbers(stored: object, kind: str) -> NDArray[np.float64] | None:
     """One kind of statistics as a flat array; None where there are no numbers."""
     if not isinstance(stored, Mapping) or stored.get(kind) is None:
         return None
     try:
         return np.asarray(stored[kind], np.float64).reshape(-1)
-    except (TypeError, ValueError):  # words, or lists of unequal length
+    except (TypeError, ValueError, OverflowError):  # words, unequal lists, too many digits
         return None
 
 
