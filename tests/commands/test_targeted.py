@@ -14,8 +14,9 @@ from commands.desk import record as at_arm
 from vibrissa import cli
 from vibrissa.bench.demonstrations import demonstrations_of
 from vibrissa.commands import record
-from vibrissa.commands.targeted import FIRST_KEPT_SEED, plan_of
+from vibrissa.commands.targeted import plan_of
 from vibrissa.core.errors import UsageError
+from vibrissa.core.seeds import TUNING
 from vibrissa.data.dataset import open_dataset
 from vibrissa.data.features import PRIVILEGED
 
@@ -158,7 +159,7 @@ def test_a_spread_keeps_clear_of_the_goal(tmp_path: Path) -> None:
 
 
 def test_seeds_stay_below_those_for_judging(tmp_path: Path, targets: Path, capsys) -> None:
-    assert call(tmp_path / "set", targets, "--seeds", str(FIRST_KEPT_SEED - 2)) == 1
+    assert call(tmp_path / "set", targets, "--seeds", str(TUNING - 2)) == 1
     assert "kept for tuning and judging" in capsys.readouterr().err
 
 

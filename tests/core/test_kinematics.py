@@ -170,7 +170,9 @@ def test_a_target_is_met_within_a_millimetre() -> None:
     assert not kinematics.Solution(q, 0.0011, 0.0).met()
     assert not kinematics.Solution(q, 0.0, 0.3).met(angle_rad=0.2)
     targets = encodings.JointTargets(
-        np.zeros((4, 6)), np.array([0, 0.0009, 0.0011, 0.1]), np.array([0.0, 0.3, 0.0, 0.0])
+        np.zeros((4, 6), np.float32),
+        np.array([0, 0.0009, 0.0011, 0.1], np.float32),
+        np.array([0.0, 0.3, 0.0, 0.0], np.float32),
     )
     assert targets.failure_rate() == 0.5
     assert targets.failure_rate(angle_rad=0.2) == 0.75

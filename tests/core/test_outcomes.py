@@ -8,7 +8,7 @@ import pytest
 from vibrissa.core.outcomes import Track, classify
 
 
-def _track(heights, distance=0.4, held=None) -> Track:
+def _track(heights, distance: float | np.ndarray = 0.4, held=None) -> Track:
     z = np.array(heights, float)
     d = np.broadcast_to(np.asarray(distance, float), z.shape)
     h = z > 0.03 if held is None else np.broadcast_to(np.asarray(held), z.shape)

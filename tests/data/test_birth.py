@@ -128,7 +128,7 @@ def test_a_film_without_a_log_is_said_and_not_added_to(tmp_path: Path) -> None:
     with Recorder(out, extend=True) as recorder:
         recordings.play(recorder, of, 3)
     assert film.read_bytes() == before
-    assert "1 leftover lies in" in " ".join(describe(out).oddities)
+    assert any("1 leftover lies in" in finding.line for finding in describe(out).findings)
     (left,) = recover(out).takes
     assert (left.fate, left.episode) == ("leftover", None)
     assert "removed: overhead.mkv (5 pictures" in left.told

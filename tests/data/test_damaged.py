@@ -23,7 +23,7 @@ def sets(tmp_path_factory) -> dict[str, Path]:
     deadline=None,
     derandomize=True,
     database=None,
-    suppress_health_check=list(HealthCheck),
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
 @given(kind=st.sampled_from(damages.KINDS_OF_SETS), seed=st.integers(0, 10**6))
 def test_damage_is_one_line_or_harmless(sets: dict[str, Path], kind: str, seed: int) -> None:
