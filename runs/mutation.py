@@ -47,8 +47,8 @@ ROOMS = {
         tuple(f"tests/data/test_{name}.py" for name in ("journal", "recorder", "state_health")),
     ),
     "rows": Room(
-        ("src/vibrissa/bench/outcomes.py",),
-        tuple(f"tests/bench/test_{name}.py" for name in ("rows", "row_reader", "ledger")),
+        tuple(f"src/vibrissa/bench/{name}.py" for name in ("outcomes", "row_checks", "row_folder")),
+        tuple(f"tests/bench/test_{name}.py" for name in ("rows", "row_reader")),
     ),
 }
 
