@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from vibrissa.control.clock import WallClock
 from vibrissa.control.drive import run_episode
-from vibrissa.control.forward import Eased, Forwarder, Readable
+from vibrissa.control.forward import Eased, Forwarder, Forwarding, Readable
 from vibrissa.core.episode import Decision, Observation, Start
 from vibrissa.core.errors import ArmFault, ContractError
 
@@ -166,3 +166,22 @@ def test_before_anything_was_sent_there_are_no_figures() -> None:
     _, _, forwarder = _forwarder()
     forwarder.on_start(Start(OneJoint().contract, "t", "", 0))
     assert forwarder.told().told() == "forwarding: none"
+
+
+def test_the_figures_are_said_in_milliseconds() -> None:
+    said = Forwarding(9, 199.6, 0.0012, 0.0345, 0.0678).told()
+    assert said == ("forwarding 200 Hz, leader to follower 1.2 ms (p99 34.5 ms), longest gap 68 ms")
+
+
+def test_a_leader_is_reset_with_the_episode_s_seed() -> None:
+    seeds: list[int] = []
+
+    class Leader:
+        def reset(self, seed: int) -> None:
+            seeds.append(seed)
+
+        def read(self) -> NDArray[np.float32]:
+            return np.zeros(1, np.float32)
+
+    Eased(Leader()).reset(7)
+    assert seeds == [7]

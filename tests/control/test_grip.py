@@ -114,3 +114,34 @@ def test_an_arm_without_a_gripper_in_rad_is_refused() -> None:
         OtherGrip(ChunkPlayer(Ramp()._length), GripChange(offset_rad=0.1), CONTRACT)
     with pytest.raises(UsageError, match=r"no gripper\.pos in rad"):
         OtherGrip(Zero(), GripChange(offset_rad=0.1), so101(rate_hz=30.0, unit="deg"))
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        (GripChange(), ""),
+        (GripChange(offset_rad=-0.05), "offset=-0.05"),
+        (GripChange(squeeze_rad=0.02), "min=0.02"),
+        (GripChange(clip_rad=(0.1, 1.2)), "clip=0.1:1.2"),
+        (GripChange(-0.05, 0.02, (0.1, 1.2)), "offset=-0.05,min=0.02,clip=0.1:1.2"),
+    ],
+)
+def test_a_change_is_written_as_its_option(change: GripChange, text: str) -> None:
+    assert str(change) == text
+    assert change.is_on == bool(text)
+
+
+def test_seed_and_latency_reach_the_pilot_behind_the_grip() -> None:
+    class Heard(Zero):
+        def reset(self, seed: int) -> None:
+            super().reset(seed)
+            self.seed = seed
+
+        def take(self, chunk: np.ndarray, asked_tick: int, latency_s: float) -> None:
+            self.taken = asked_tick, latency_s
+
+    pilot = Heard()
+    other = OtherGrip(pilot, GripChange(offset_rad=-0.2), ARM)
+    other.reset(7)
+    other.take(np.zeros((1, 6), np.float32), 4, 0.3)
+    assert (pilot.seed, pilot.taken) == (7, (4, 0.3))

@@ -93,3 +93,16 @@ def test_the_keys_that_lead_are_not_those_that_judge() -> None:
 def test_an_arm_of_too_many_joints_is_one_line() -> None:
     with pytest.raises(UsageError, match="6 joints at most"):
         KeySpeeds(ScriptedKeys([]), 7)
+
+
+def test_a_joint_moves_for_the_time_between_two_reads_and_stops_at_the_low_limit() -> None:
+    now = _Now()
+    now.s = 5.0
+    pilot = Jog(lambda: -np.ones(1, np.float32), CONTRACT, now=now)
+    pilot.reset(0)
+    assert float(pilot.decide(_here(0.3)).action[0]) == pytest.approx(0.3)
+    for reads in (1, 2):
+        now.s += 0.1
+        assert float(pilot.read()[0]) == pytest.approx(0.3 - reads * 0.1 * MOST_RAD_S)
+    now.s += 60
+    assert float(pilot.read()[0]) == CONTRACT.action[0].low

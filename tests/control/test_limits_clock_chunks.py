@@ -115,3 +115,18 @@ def test_disagreement_is_measured_where_chunks_overlap() -> None:
     old = Chunk(0, np.zeros((4, 2), np.float32))
     assert disagreement(old, Chunk(2, np.full((4, 2), 3, np.float32))) == 3
     assert np.isnan(disagreement(old, Chunk(4, np.ones((4, 2), np.float32))))
+
+
+def test_the_mask_of_a_box_says_what_was_clipped() -> None:
+    one = np.ones(3, np.float32)
+    kept, clipped = limits.box(np.array([0.5, 2, -3], np.float32), -one, one)
+    assert kept.tolist() == [0.5, 1, -1]
+    assert clipped.tolist() == [False, True, True]
+
+
+def test_disagreement_compares_the_same_ticks_of_two_chunks() -> None:
+    old = Chunk(3, np.array([[0], [1], [2], [3]], np.float32))
+    new = Chunk(5, np.array([[5], [1], [9]], np.float32))
+    by_hand = ((2 - 5) ** 2 + (3 - 1) ** 2) / 2  # ticks 5 and 6
+    assert disagreement(old, new) == pytest.approx(by_hand**0.5)
+    assert disagreement(new, old) == pytest.approx(by_hand**0.5)

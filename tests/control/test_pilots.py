@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,8 +14,9 @@ from vibrissa.control import drive
 from vibrissa.control.clock import WallClock
 from vibrissa.control.drive import run_behind, run_episode
 from vibrissa.control.pilots import ChunkPlayer, Random, Replay, Takeover, Zero
-from vibrissa.control.rollout import rollout
-from vibrissa.core.episode import Observation
+from vibrissa.control.rollout import Answer, rollout
+from vibrissa.control.slots import infer
+from vibrissa.core.episode import Episode, Observation
 from vibrissa.core.errors import ArmFault, PolicyFault, UsageError
 
 
@@ -260,3 +262,108 @@ def test_zero_holds_what_it_found() -> None:
     tape = Tape()
     run_episode(OneJoint(), Zero(), Reach(), [tape], seed=2)
     assert len({float(s.sent[0]) for s in tape.steps}) == 1
+
+
+def test_a_replay_plays_every_action_in_order_and_then_holds_the_last() -> None:
+    pilot = Replay(np.array([[0.1], [0.2], [0.3]], np.float32))
+    for _ in range(2):  # and from the first one again after a reset
+        pilot.reset(0)
+        played = [float(pilot.decide(_at(tick)).action[0]) for tick in range(5)]
+        assert played == pytest.approx([0.1, 0.2, 0.3, 0.3, 0.3])
+    for nothing in (np.zeros((0, 1)), np.zeros(3)):
+        with pytest.raises(UsageError, match="a replay needs actions"):
+            Replay(nothing.astype(np.float32))
+
+
+def test_random_fills_the_limits_up_to_both_sides() -> None:
+    joint = replace(CONTRACT.action[0], low=-0.5, high=0.25)
+    pilot = Random(replace(CONTRACT, action=(joint,)))
+    pilot.reset(1)
+    actions = [float(pilot.decide(_at(tick)).action[0]) for tick in range(500)]
+    assert -0.5 <= min(actions) < -0.47
+    assert 0.22 < max(actions) <= 0.25
+
+
+class _Heard(Replay):
+    """Keeps what it is reset with and given."""
+
+    def __init__(self) -> None:
+        super().__init__(np.zeros((1, 1), np.float32))
+        self.resets: list[int] = []
+        self.taken: list[tuple[int, float]] = []
+
+    def reset(self, seed: int) -> None:
+        super().reset(seed)
+        self.resets.append(seed)
+
+    def take(self, chunk: np.ndarray, asked_tick: int, latency_s: float) -> None:
+        self.taken.append((asked_tick, latency_s))
+
+
+def test_whoever_gets_the_arm_starts_afresh_with_the_seed_and_gets_its_own_answers() -> None:
+    pilot, other, engaged = _Heard(), _Heard(), [False, True, True, False]
+    both = Takeover(pilot, other, lambda: engaged[tick])
+    both.reset(7)
+    assert (pilot.resets, other.resets) == ([7], [7])
+    resets = []
+    for tick in range(4):
+        both.asks(_at(tick))
+        both.take(np.zeros((1, 1), np.float32), tick, 0.1 * tick)
+        resets.append((len(pilot.resets), len(other.resets)))
+    assert resets == [(1, 1), (1, 2), (1, 2), (2, 2)]
+    assert pilot.resets == other.resets == [7, 7]
+    assert pilot.taken == [(0, 0.0), (3, pytest.approx(0.3))]
+    assert other.taken == [(1, 0.1), (2, 0.2)]
+
+
+def test_the_fault_of_a_policy_has_what_it_raised_as_its_cause() -> None:
+    class Broken(Ramp):
+        def act(self, observations):
+            raise RuntimeError("no weights")
+
+    with pytest.raises(PolicyFault, match="the policy raised RuntimeError: no weights") as caught:
+        run_episode(OneJoint(), ChunkPlayer(4), Reach(), policy=Broken())
+    assert isinstance(caught.value.__cause__, RuntimeError)
+
+
+def test_one_question_that_breaks_the_policy_costs_its_own_episode_alone() -> None:
+    class Picky(Ramp):
+        def act(self, observations):
+            if any(o.state[0] > 0.8 for o in observations):
+                raise ValueError("too far")
+            return super().act(observations)
+
+    replies = infer(Picky(), {4: _at(0, 0.1), 5: _at(3, 0.9), 6: _at(6, 0.2)}, 4)
+    assert isinstance(replies[5], PolicyFault)
+    for slot, tick in ((4, 0), (6, 6)):
+        reply = replies[slot]
+        assert isinstance(reply, Answer)
+        assert reply.asked_tick == tick
+
+
+def test_inference_beside_the_episodes_runs_once_at_a_time_and_loses_no_question() -> None:
+    inside: list[int] = []
+
+    class Slow(Ramp):
+        def act(self, observations):
+            inside.append(len(inside))
+            assert len(inside) == 1
+            time.sleep(0.002)
+            inside.clear()
+            return super().act(observations)
+
+    def played(beside: bool) -> dict[int, tuple[str, int]]:
+        policy = Slow()
+
+        def start(slot: int, seed: int):
+            return rollout(OneJoint(), ChunkPlayer(4), Reach(), [], seed=seed)
+
+        ends = {}
+        for one in drive.run_many(range(7), start, policy, slots=4, rows=2, beside=beside):
+            assert isinstance(one.result, Episode)
+            ends[one.seed] = one.result.outcome.reason, one.result.outcome.ticks
+        assert set(policy.batches) == {2}
+        return ends
+
+    assert played(beside=True) == played(beside=False)
+    assert len(played(beside=True)) == 7

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from vibrissa.control.drive import run_episode
 from vibrissa.control.keys import Keys, NoKeys, ScriptedKeys
+from vibrissa.control.mending import POLL_S, Mending
 from vibrissa.control.pilots import ChunkPlayer, Zero
 from vibrissa.control.session import HumanTask, Interlude, Plan, Session, Tally
 from vibrissa.core.episode import Episode, Observation
@@ -280,3 +281,65 @@ def test_joints_that_cannot_be_believed_are_said_at_the_end_of_the_episode(monke
         "2 ticks in which a joint did not follow; its rows are marked",
         "episode 2 of 2: 6 ticks, saved (not judged)",
     ]
+
+
+@pytest.mark.parametrize(
+    ("key", "wanted"),
+    [("right", True), ("s", True), ("f", True), (None, True), ("left", False), ("esc", False)],
+)
+def test_what_a_recorder_is_to_keep(key: str | None, wanted: bool) -> None:
+    keys = ScriptedKeys([None, key])
+    task = HumanTask("Do it", seconds=SECONDS, rate_hz=RATE_HZ, keys=keys, deaf_s=0)
+    episode = run_episode(_Arm(), Zero(), task)
+    assert task.wanted(episode) == wanted
+    broken = replace(episode, outcome=replace(episode.outcome, reason="fault"))
+    assert not task.wanted(broken)
+
+
+def test_keys_count_from_the_first_tick_after_the_deaf_ones() -> None:
+    keys = ScriptedKeys(["s", "s", "f"])
+    task = HumanTask("Do it", seconds=SECONDS, rate_hz=RATE_HZ, keys=keys, deaf_s=2 / RATE_HZ)
+    outcome = run_episode(_Arm(), Zero(), task).outcome
+    assert (outcome.reason, outcome.ticks) == ("failure", 2)
+
+
+def test_a_session_counts_its_own_episodes_and_its_seeds_follow_each_other() -> None:
+    desk = _Desk([None, "left"])
+    assert desk.run(1).saved == 1
+    assert desk.run(2).saved == 2  # what was kept before is not counted again
+    assert [e.seed for e in desk.tape.ends] == [0, 1, 2, 3]
+
+
+def test_the_line_of_an_episode_that_esc_ends_says_that_the_session_ends() -> None:
+    desk = _Desk([None, "esc"])
+    desk.run(2)
+    assert desk.lines == ["episode 1 of 2: 1 ticks, left out, and the session ends"]
+
+
+def test_after_a_fault_the_right_key_is_waited_for_with_a_sleep_between_two_looks() -> None:
+    slept: list[float] = []
+    said: list[str] = []
+    mended: list[str] = []
+    keys = ScriptedKeys([None, "x", "left", "right", "esc"])
+    mending = Mending(keys, lambda: mended.append("again"), said.append, sleep=slept.append)
+    assert mending.go_on(ArmFault("no servo answers."))
+    assert slept == [POLL_S] * 3
+    assert mended == ["again"]
+    assert said[0].startswith("fault: no servo answers.")
+    assert not mending.go_on(ArmFault("no servo answers."))  # Esc
+    assert mended == ["again"]
+    assert mending.faults == ["no servo answers."] * 2
+
+
+@pytest.mark.parametrize(
+    ("keys", "reconnect"), [(NoKeys(), lambda: None), (ScriptedKeys(["right"]), None)]
+)
+def test_a_fault_goes_up_where_nobody_is_at_the_keys_or_nothing_reconnects(
+    keys: Keys, reconnect: Callable[[], None] | None
+) -> None:
+    fault, said = ArmFault("no servo answers."), list[str]()
+    mending = Mending(keys, reconnect, said.append, sleep=lambda _: None)
+    with pytest.raises(ArmFault) as caught:
+        mending.go_on(fault)
+    assert caught.value is fault
+    assert len(said) == 1

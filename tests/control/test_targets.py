@@ -93,3 +93,42 @@ def test_a_bad_file_is_told_with_its_line(tmp_path: Path, text: str, told: str) 
     path.write_text(text)
     with pytest.raises(UsageError, match=told):
         read_targets(path)
+
+
+class _Part:
+    """Chance that always falls at the same part of its range."""
+
+    def __init__(self, part: float):
+        self.part = part
+
+    def uniform(self, low: float = 0.0, high: float = 1.0) -> float:
+        return low + self.part * (high - low)
+
+
+@pytest.mark.parametrize(
+    ("part", "pose"),
+    [
+        (0.0, (0.2, 0.1, 2.5)),
+        (0.25, (0.2, 0.1 + 0.02, 2.75)),  # a quarter of the area lies within half of the radius
+        (1.0, (0.2 + 0.04, 0.1, 3.5 - 2 * math.pi)),
+    ],
+)
+def test_a_draw_is_the_place_and_a_part_of_the_spread(
+    part: float, pose: tuple[float, float, float]
+) -> None:
+    target = Target(0.2, 0.1, yaw_rad=3.0, spread_m=0.04, spread_rad=0.5)
+    assert target.draw(_Part(part)) == pytest.approx(pose)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("y_m", "degrees", "told"),
+    [
+        (0.006, 1.0, "0.6 cm to the left, turned 1° counter-clockwise"),
+        (-0.006, -1.0, "0.6 cm to the right, turned 1° clockwise"),
+        (0.0004, 0.4, "straight ahead, not turned"),
+    ],
+)
+def test_a_small_way_is_said_from_half_a_millimetre_and_half_a_degree(
+    y_m: float, degrees: float, told: str
+) -> None:
+    assert in_words((0.2, y_m, math.radians(degrees))).endswith(f"base and {told}")
