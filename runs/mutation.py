@@ -115,6 +115,9 @@ def _settings(room: Room) -> str:
         "pytest_add_cli_args_test_selection": list(room.tests),
         "pytest_add_cli_args": list(once),
         "mutate_only_covered_lines": True,
+        # A process that has drawn a picture cannot be forked: its children wait for ever for
+        # OpenGL's threads, and a change that hangs would count as noticed.
+        "process_isolation": "forkserver",
     }
     lines = [f"{key} = {json.dumps(value)}" for key, value in keys.items()]
     return "\n[tool.mutmut]\n" + "\n".join(lines) + "\n"
