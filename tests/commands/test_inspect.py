@@ -89,3 +89,9 @@ def test_a_console_of_ascii_gets_its_screen(tmp_path: Path) -> None:
     )
     assert result.returncode == 0, result.stderr
     assert "nothing missing, nothing unusual" in result.stdout
+
+
+def test_one_picture_that_is_missing_is_one_problem(realdata: Path, capsys) -> None:
+    """Each of its films is one picture shorter than its rows."""
+    assert cli.main(["data", "inspect", str(realdata / "gr1_5ep_v20_video")]) == 0
+    assert capsys.readouterr().out.count("wants its picture of") == 1

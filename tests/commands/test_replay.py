@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from data import recordings
+from data import films, recordings
 
 from vibrissa import cli
 from vibrissa.bench.retrace import tracked
@@ -90,6 +90,17 @@ def test_out_holds_numbers_a_plot_and_a_film(tmp_path: Path, capsys, opengl) -> 
     assert [p.name for p in out.parent.iterdir()] == ["replay"]
     assert cli.main(["replay", str(data), "--out", str(out)]) == 1
     assert "exists already" in capsys.readouterr().err
+
+
+def test_what_is_unusual_about_the_films_is_printed_where_they_are_shown(
+    tmp_path: Path, capsys, opengl
+) -> None:
+    root = films.write(tmp_path / "set", films.ends_early(films.made()))
+    told = "warning: observation.images.front: by from_timestamp and to_timestamp the film of"
+    assert cli.main(["replay", str(root)]) == 0
+    assert told not in capsys.readouterr().err
+    assert cli.main(["replay", str(root), "--out", str(tmp_path / "out")]) == 0
+    assert capsys.readouterr().err.count(told) == 1
 
 
 @pytest.mark.parametrize(

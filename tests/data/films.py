@@ -110,6 +110,12 @@ def write(root: Path, of: Made) -> Path:
     return root
 
 
+def ends_early(of: Made) -> Made:
+    """The same dataset with a wrong `to_timestamp`: read as LeRobot does, and worth a warning."""
+    of.table[2][f"videos/{KEY}/to_timestamp"] -= 5 / of.fps
+    return of
+
+
 def in_cells(of: Made) -> Made:
     """The same dataset with its pictures as PNG in the rows, and no film."""
     pngs = [{"bytes": png(coded(number)), "path": None} for number in of.shots]

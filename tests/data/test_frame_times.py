@@ -18,6 +18,7 @@ from lerobot.datasets.video_utils import FrameTimestampError, decode_video_frame
 
 from vibrissa.core.errors import DatasetError
 from vibrissa.data.cache import Pictures, cached_frames
+from vibrissa.data.checks import findings_of
 from vibrissa.data.dataset import Dataset, open_dataset
 from vibrissa.data.film_checks import doubtful_films, lerobot_finds, rows_without_pictures
 from vibrissa.data.frame_times import film_times
@@ -142,6 +143,23 @@ def test_rows_without_a_picture_are_refused_with_the_first(name: str, tmp_path: 
         stock(root)
 
 
+def _cut_off(path: Path, of: Made) -> None:
+    films.encode(path, of.shots, of.film_s)
+    path.write_bytes(path.read_bytes()[:400])
+
+
+BROKEN_BY_BYTES = {"cut off": (_set("encode", lambda _: _cut_off), "cannot be")}
+
+
+@pytest.mark.parametrize("name", [*BROKEN, *BROKEN_BY_BYTES])
+def test_inspect_reports_a_spoilt_film_once(name: str, tmp_path: Path) -> None:
+    """Whichever checks run into it: black or frozen pictures are looked for elsewhere."""
+    change, _ = (BROKEN | BROKEN_BY_BYTES)[name]
+    root = write(tmp_path / "d", _of(change))
+    told = [f for f in findings_of(open_dataset(root)) if f.name in ("pictures", "unreadable")]
+    assert [f.name for f in told] == ["pictures"], [f.line for f in told]
+
+
 def _spans(change: Callable[[dict[str, Any]], Any]) -> Callable[[Made], None]:
     def change_all(of: Made) -> None:
         for row in of.table:
@@ -173,7 +191,9 @@ def test_spans_that_cannot_be_are_refused_in_a_line(name: str, tmp_path: Path) -
     root = write(tmp_path / "d", _of(change))
     with pytest.raises(DatasetError, match=words):
         open_dataset(root)
-    assert sum(words in line for line in open_dataset(root, strict=False).problems) == 1
+    whatever = open_dataset(root, strict=False)
+    assert sum(words in line for line in whatever.problems) == 1
+    assert rows_without_pictures(whatever) == []  # once is enough
 
 
 @pytest.mark.parametrize(

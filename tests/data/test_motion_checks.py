@@ -72,6 +72,19 @@ def test_leaps_that_no_arm_can_make_are_found(copy: Path, rows, by: float, is_le
     assert "at most 9.0° in a row" in line or not is_leap
 
 
+@pytest.mark.parametrize(("rows", "is_spike"), [(1, True), (3, True), (4, False)])
+def test_a_spike_is_back_within_three_rows(copy: Path, rows: int, is_spike: bool) -> None:
+    """13.5° in a row is too short for a leap, and too long to be taken back so soon."""
+
+    def change(values: np.ndarray) -> np.ndarray:
+        values[:, 1] = 10.0
+        values[40 : 40 + rows, 1] += 13.5
+        return values
+
+    recordings.edit(copy, STATE, change)
+    assert ("shoulder_lift leaps by 13.5°" in found(copy).get("leaps", "")) == is_spike
+
+
 def test_a_late_row_is_no_leap(copy: Path) -> None:
     """The arm went on while the loop was held up: its own clock says so."""
 

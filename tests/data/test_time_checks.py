@@ -47,6 +47,15 @@ def test_another_rate_in_all_episodes_is_said(
     assert "timestamps" not in found(copy)
 
 
+@pytest.mark.parametrize("column", ["time_s", "timestamp"])
+@pytest.mark.parametrize(("rate_hz", "is_said"), [(19.65, False), (19.55, True), (20.45, True)])
+def test_two_per_cent_are_allowed_and_no_more(
+    copy: Path, column: str, rate_hz: float, is_said: bool
+) -> None:
+    recordings.edit(copy, column, lambda times: times * 20 / rate_hz)
+    assert ("rate" in found(copy)) == is_said
+
+
 def test_a_wall_clock_is_asked_where_there_is_no_other(copy: Path) -> None:
     recordings.edit(copy, "wall_time_s", lambda times: 1000 + (times - 1000) * 20 / 18.5)
     assert "rate" not in found(copy)  # the arm's own clock is better

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from data import films
 from learn.tiny import quiet
 
 from vibrissa.commands import openloop
@@ -67,3 +68,11 @@ def test_two_real_arms_with_cameras(realdata: Path, tmp_path: Path) -> None:
     assert len(told.joints) == 12
     assert told.samples == 8
     assert 0.1 < told.ratio < 5
+
+
+def test_what_is_unusual_about_the_films_is_printed(tmp_path: Path, capsys) -> None:
+    root = films.write(tmp_path / "set", films.ends_early(films.made()))
+    few = replace(recipe_named("debug"), steps=2, batch_size=2, picture=(16, 16))
+    train_policy(few, root, tmp_path / "run", threads=1, cache=tmp_path / "c", say=quiet)
+    openloop.measured(openloop.Config(tmp_path / "run", root, 4, "cpu", tmp_path / "c"))
+    assert capsys.readouterr().err.count("warning: observation.images.front: by from_timest") == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -46,6 +47,7 @@ def measured(cfg: Config) -> OpenLoop:
     from vibrissa.core.contract import require_match
     from vibrissa.data.cache import Pictures
     from vibrissa.data.dataset import open_dataset
+    from vibrissa.data.film_checks import doubtful_films
     from vibrissa.data.loader import Loader, Sampling
     from vibrissa.learn.checkpoint import stored_contract
     from vibrissa.learn.openloop import open_loop
@@ -60,6 +62,8 @@ def measured(cfg: Config) -> OpenLoop:
     contract = stored_contract(pretrained_folder(cfg.checkpoint)) or dataset.contract
     policy = load_policy(cfg.checkpoint, device=device, dataset=contract)
     require_match(policy.contract, dataset.contract, "the checkpoint", f"dataset {cfg.dataset}")
+    for line in doubtful_films(dataset, policy.inputs):
+        print(f"warning: {line}", file=sys.stderr)
     pictures = Pictures(cfg.cache.expanduser(), policy.picture)
     loader = Loader(dataset, policy.inputs, Sampling(policy.chunk, 32), pictures)
     count = min(cfg.samples, loader.frames)

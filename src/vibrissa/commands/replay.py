@@ -181,6 +181,7 @@ def _beside(dataset: Dataset, episode: int, played: Played) -> list[NDArray[np.u
     """The film, with the recorded cameras beside it where there are any."""
     from vibrissa.data.checks import camera_keys
     from vibrissa.data.depth import is_depth
+    from vibrissa.data.film_checks import doubtful_films
     from vibrissa.show.video import strip, to_height
 
     rows = dataset.rows(episode)
@@ -189,6 +190,8 @@ def _beside(dataset: Dataset, episode: int, played: Played) -> list[NDArray[np.u
     which = np.minimum(np.round(at).astype(int), last).tolist()
     colours = [key for key in camera_keys(dataset) if not is_depth(dataset.features[key])]
     keys = [key for key in colours if dataset.has_pictures(key, episode)]
+    for line in doubtful_films(dataset, keys if played.frames else ()):
+        print(f"warning: {line}", file=sys.stderr)
     films = [dataset.pictures(key, episode, which) for key in keys]
     return [
         strip([*(to_height(picture, frame.shape[0]) for picture in real), frame])

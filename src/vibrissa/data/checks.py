@@ -18,7 +18,7 @@ from vibrissa.data import layout
 from vibrissa.data.dataset import Dataset
 from vibrissa.data.depth import is_depth
 from vibrissa.data.features import ACTION, SIM_STATE, STATE, channel_names
-from vibrissa.data.film_checks import doubtful_films, rows_without_pictures
+from vibrissa.data.film_checks import doubtful_films, rows_without_pictures, spoilt_episodes
 from vibrissa.data.findings import Check, Finding, run_checks
 from vibrissa.data.motion_checks import (
     joint_limits,
@@ -157,13 +157,17 @@ def unlisted_cameras(dataset: Dataset) -> list[str]:
 
 
 def dark_or_frozen(dataset: Dataset) -> list[str]:
-    """Episodes in which a camera shows nothing, or always the same; a few pictures of each."""
+    """Episodes in which a camera shows nothing, or always the same; a few pictures of each.
+
+    Not of those whose pictures are missing: another check reports that.
+    """
     told = []
     looked = _spread(dataset.episodes, EPISODES_LOOKED_AT)
     for key in camera_keys(dataset):
         black, frozen = [], []
+        spoilt = spoilt_episodes(dataset, key)
         for row in looked:
-            if not dataset.has_pictures(key, row.index):
+            if row.index in spoilt or not dataset.has_pictures(key, row.index):
                 continue
             which = sorted({int(i) for i in np.linspace(0, row.length - 1, PICTURES_LOOKED_AT)})
             scale = 1000 if is_depth(dataset.features[key]) else 1

@@ -6,7 +6,7 @@ row's picture is missing, and one where ours are other pictures than LeRobot's o
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -42,11 +42,21 @@ def rows_without_pictures(dataset: Dataset) -> list[str]:
     return lines
 
 
-def doubtful_films(dataset: Dataset) -> list[str]:
-    """Films that are read, and not as LeRobot reads them or not as the tables describe them."""
+def spoilt_episodes(dataset: Dataset, key: str) -> set[int]:
+    """The episodes of which `rows_without_pictures` reports something."""
+    return {f.row.index for f in _filmed(dataset, key) if f.trouble or _lacking(f).size}
+
+
+def doubtful_films(dataset: Dataset, keys: Collection[str] | None = None) -> list[str]:
+    """Films that are read, and not as LeRobot reads them or not as the tables describe them.
+
+    keys: of these cameras only.
+    """
     lines: list[str] = []
     numbered: list[_Filmed] = []
     for key in dataset.info.video_keys:
+        if keys is not None and key not in keys:
+            continue
         filmed = list(_filmed(dataset, key))
         numbered += [f for f in filmed if f.wanted.by_number]
         lines += _refused_by_lerobot(dataset, filmed)
@@ -63,19 +73,21 @@ def _filmed(dataset: Dataset, key: str) -> Iterator[_Filmed]:
         path = row.videos[key].path
         try:
             wanted, film = dataset.wanted_times(key, row.index), film_times(path)
-            trouble = "" if comes_in_order(path) else f"{path}: {OUT_OF_ORDER}"
+            place = path.relative_to(dataset.root)
+            trouble = "" if comes_in_order(path) else f"{place}: {OUT_OF_ORDER}"
             yield _Filmed(key, row, wanted, film, trouble)
         except DatasetError as error:
-            yield _Filmed(key, row, Wanted(np.zeros(0)), None, str(error))
+            yield _Filmed(key, row, Wanted(np.zeros(0)), None, dataset.shortened(error))
 
 
 def _missing(dataset: Dataset, filmed: list[_Filmed]) -> Iterator[str]:
     """The first row without a picture, and how many there are."""
     first, lacking = "", 0
     for f in filmed:
-        if f.film is None or f.trouble:
+        begins = f.row.videos[f.key].from_s >= -TOLERANCE_S  # if not, the tables have a problem
+        if f.film is None or f.trouble or not begins:
             continue
-        rows = np.flatnonzero(~f.film.has(f.wanted.times_s))
+        rows = _lacking(f)
         lacking += len(rows)
         if len(rows) and not first:
             nearest_s = f.film.nearest(f.wanted.times_s)
@@ -84,6 +96,13 @@ def _missing(dataset: Dataset, filmed: list[_Filmed]) -> Iterator[str]:
             first = no_picture(*place)
     if first:
         yield f"{first} ({lacking} of {sum(f.row.length for f in filmed)} rows have no picture.)"
+
+
+def _lacking(filmed: _Filmed) -> NDArray[np.intp]:
+    """The rows that have no picture in a film that can be read."""
+    if filmed.film is None:
+        return np.zeros(0, np.intp)
+    return np.flatnonzero(~filmed.film.has(filmed.wanted.times_s))
 
 
 def _refused_by_lerobot(dataset: Dataset, filmed: list[_Filmed]) -> Iterator[str]:
