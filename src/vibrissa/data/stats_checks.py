@@ -20,8 +20,9 @@ FED = (STATE, ACTION, PRIVILEGED)  # the vectors that a policy is trained on
 # What the file may differ by: of a standard deviation, of a variance, of a range. More than the
 # first describes other numbers; more than the second, other rows of the same kind.
 OTHER, STALE = 0.1, 0.01
-# LeRobot adds up squares in float32: what that leaves of a variance, in squares of the mean.
-ROUNDING = 1e-6
+# LeRobot adds up an episode's squares in float32: what each row may leave of a variance, in squares
+# of the mean (measured up to 4e-8), and what any episode may.
+ROUNDING_A_ROW, ROUNDING = 2.0**-23, 1e-6
 
 Values = NDArray[np.floating]
 
@@ -56,7 +57,7 @@ def stale_statistics(dataset: Dataset) -> list[str]:
                 f"meta/stats.json was made of {count.flat[0]:g} rows of {name} and there are "
                 f"{len(values)}: rows were added or removed since. {_remedy(dataset)}"
             )
-        elif _far(stored, values, STALE):
+        elif _far(stored, values, STALE, _longest(dataset)):
             told.append(
                 f"meta/stats.json is near the rows of {name} and not of them: rows were added, "
                 f"removed or changed since. {_remedy(dataset)}"
@@ -93,7 +94,7 @@ def _contradiction(dataset: Dataset, name: str, values: Values) -> str:
             return f"its {kind} of {name} has {found.size} numbers for {values.shape[1]} channels"
         elif not np.isfinite(found).all():
             return f"its {kind} of {name} holds NaN or infinity"
-    far = _far(stored, values, OTHER)
+    far = _far(stored, values, OTHER, _longest(dataset))
     if not far:
         return ""
     kind, channel, there, here = far[0]
@@ -103,16 +104,22 @@ def _contradiction(dataset: Dataset, name: str, values: Values) -> str:
     return f"its {kind} of {name}, {which}, is {there:.4g} and that of the rows is {here:.4g}{more}"
 
 
+def _longest(dataset: Dataset) -> int:
+    return max((row.length for row in dataset.episodes), default=0)
+
+
 def _far(
-    stored: Mapping[str, Any], values: Values, share: float
+    stored: Mapping[str, Any], values: Values, share: float, longest: int
 ) -> list[tuple[str, int, float, float]]:
     """Kind, channel, stored and true number of each that is off by more than `share`.
 
     The mean, the minimum and the maximum in standard deviations and ranges, the standard
-    deviation by its square. Rows that are not finite are left to another check.
+    deviation by its square. `longest`: rows of the longest episode, over which rounding adds up.
+    Rows that are not finite are left to another check.
     """
     mean, spread, size = values.mean(axis=0), values.std(axis=0), np.ptp(values, axis=0)
     level = 1e-6 + 1e-5 * np.abs(mean)
+    rounding = ROUNDING + ROUNDING_A_ROW * longest
     true = {"mean": mean, "std": spread, "min": values.min(axis=0), "max": values.max(axis=0)}
     told = []
     for kind, here in true.items():
@@ -120,7 +127,7 @@ def _far(
         if there is None:
             continue
         if kind == "std":
-            most = 2 * share * spread**2 + ROUNDING * mean**2 + 1e-10
+            most = 2 * share * spread**2 + rounding * mean**2 + 1e-10
             off = np.abs(there**2 - here**2) > most
         else:
             off = np.abs(there - here) > share * (spread if kind == "mean" else size) + level
