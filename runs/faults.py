@@ -79,10 +79,11 @@ def weak_servos(folder: Path) -> None:
 
 
 def outside(folder: Path) -> None:
-    """A calibrated range that begins 20 degrees from where shoulder_pan stands."""
+    """A calibrated range 20 degrees away from where shoulder_pan stands, on the side with room."""
     servos = ask(folder, {"do": "status"})["arms"]["follower"]["servos"]
-    low = servos["shoulder_pan"]["ticks"] + round(20 * 4096 / 360)
-    limits = {"Min_Position_Limit": low, "Max_Position_Limit": min(low + 1900, 4095)}
+    here, away, wide = servos["shoulder_pan"]["ticks"], round(20 * 4096 / 360), 1800
+    low = here + away if here < 2048 else here - away - wide
+    limits = {"Min_Position_Limit": low, "Max_Position_Limit": low + wide}
     registers = {"shoulder_pan": limits}
     ask(folder, {"do": "set", "arm": "follower", "registers": registers})
 

@@ -113,9 +113,39 @@ def _weak(twin: Twin, arm: str, tenths: int = 80) -> None:
             servo.memory["Max_Voltage_Limit"] = tenths
 
 
+def _note_torque(servo: Servo, written: list[str]) -> None:
+    """The joint into `written` each time its servo is given torque."""
+    write = servo.write
+
+    def noting(address: int, data: bytes) -> list[str]:
+        taken = write(address, data)
+        if "Torque_Enable" in taken and servo.memory["Torque_Enable"]:
+            written.append(servo.joint)
+        return taken
+
+    servo.write = noting  # type: ignore[method-assign]
+
+
+def test_a_calibration_that_is_refused_leaves_the_arm_without_torque(desk, capsys) -> None:
+    written: list[str] = []
+    for servo in desk.servos["follower"]:
+        _note_torque(servo, written)
+    path = desk.folder / "calibration" / "leader" / "leader.json"
+    raw = json.loads(path.read_text())
+    raw["shoulder_pan"].update(range_min=0, range_max=4095)
+    path.write_text(json.dumps(raw))
+    argv = ["teleop", "--config", str(desk.folder / "rig.yaml"), "--seconds", "1"]
+    assert cli.main(argv) == 1
+    assert "shoulder_pan's range 0–4095 is a whole turn" in capsys.readouterr().err
+    assert written == []
+
+
 @pytest.mark.parametrize("arm", ["follower", "leader"])
 def test_servos_on_a_supply_they_do_not_bear_get_no_torque(desk, tmp_path, capsys, arm) -> None:
     _weak(desk, arm)
+    written: list[str] = []
+    for servo in desk.servos["follower"]:
+        _note_torque(servo, written)
     argv = ["teleop", "--config", str(desk.folder / "rig.yaml"), "--seconds", "1"]
     for command in (
         lambda: cli.main(argv),
@@ -125,6 +155,7 @@ def test_servos_on_a_supply_they_do_not_bear_get_no_torque(desk, tmp_path, capsy
         last = capsys.readouterr().err.splitlines()[-1]
         assert "12.0 V" in last
         assert "switch it off: it bears 8 V; see which supply is plugged in" in last
+    assert written == []
     assert not any(servo.memory["Torque_Enable"] for servo in desk.servos["follower"])
 
 

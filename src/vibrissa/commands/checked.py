@@ -47,6 +47,19 @@ def check_rig(rig: Rig, say: Say, *, led: bool = False) -> None:
     _speak(judge_calibrations(texts), say)
 
 
+def check_leader(rig: Rig) -> None:
+    """Shake hands with the leader, and close it: what forbids it is said before the arm has torque.
+
+    Its warnings wait until it is opened to be used. Raises ArmFault.
+    """
+    from vibrissa.real.leader import Leader
+
+    if rig.leader is not None and rig.leader.kind == "so101":
+        retries = rig.arm.read_retries
+        with Leader(rig.leader, retries=retries, say=lambda _: None, examine=examine):
+            pass
+
+
 def examine(read: Callable[[str, str], int]) -> Examined:
     """Judge an arm's servos as `vibrissa doctor` does; for `RealArm` and `Leader`."""
     from vibrissa.machine.servos import Servo, ask_servos, check_servos

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vibrissa.commands import going_on
+from vibrissa.commands.checked import check_leader
 from vibrissa.commands.policy_pilot import fitting_policy, policy_lead, sight_of
 from vibrissa.commands.rigs import (
     LEADERS,
@@ -222,6 +223,8 @@ def _connect(cfg: Config, rig: Rig, stand: Stand, opened: ExitStack, say: Say) -
     if stand.real is None:
         opened.callback(stand.arm.close)
         return
+    if cfg.pilot == "leader":
+        check_leader(rig)
     opened.enter_context(stand.real)
     home = _home(cfg, rig)
     if cfg.pilot in LEADERS and home != "none":

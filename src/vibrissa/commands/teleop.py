@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from vibrissa.commands.checked import check_leader
 from vibrissa.commands.rigs import (
     LEADERS,
     RIG_KEYS,
@@ -114,6 +115,8 @@ def _stand(cfg: Config, rig: Rig, who: str, opened: ExitStack, status: StatusLin
     if not cfg.live and cfg.live_file is None:
         rig = replace(rig, cameras=())
     real = make_real(rig, rate_hz=cfg.rate, instruction="", say=status.say, led=who == "leader")
+    if who == "leader":
+        check_leader(rig)
     return Stand(opened.enter_context(real), real=real)
 
 
