@@ -57,3 +57,17 @@ def test_nobody_looked_where_seeds_are_not_noted_or_the_dataset_is_gone(run: Pat
     assert not never_seen(run, JUDGED)
     shutil.rmtree(run / "set")
     assert not never_seen(run, JUDGED)
+
+
+def test_nobody_looked_where_the_dataset_cannot_be_read_or_its_notes_are_of_other_episodes(
+    run: Path,
+) -> None:
+    _noted(run, [0, 1])
+    notes = run / "set" / NOTES
+    whole = notes.read_text()
+    notes.write_text(whole + json.dumps({"episode": 2, "seed": 2}) + "\n")
+    assert not never_seen(run, JUDGED)  # one note more than there are episodes
+    notes.write_text(whole)
+    assert never_seen(run, JUDGED)
+    (run / "set" / "meta" / "info.json").write_text("{")
+    assert not never_seen(run, JUDGED)

@@ -19,6 +19,7 @@ from vibrissa.bench.deployment import deploy
 from vibrissa.bench.logbook import Logbook, film_of, label, read_all
 from vibrissa.bench.order import Order, write_order
 from vibrissa.bench.outcomes import Row, RowFile, read_file, read_rows
+from vibrissa.bench.row_checks import KNOWN_CLASSES, REASONS, wrong_with
 from vibrissa.core.errors import UsageError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -201,3 +202,25 @@ def test_of_two_policies_the_one_whose_rollout_is_missing_drives_again(tmp_path:
     file.write_text("".join(bare[1:]))  # an earlier version's row, and nobody knows whose
     with pytest.raises(UsageError, match=r"line 1 of .*seed 0 has 1 rows, and nothing says"):
         read_all(tmp_path)
+
+
+def test_reason_and_class_agree_in_just_these_pairs() -> None:
+    lost = ("NEVER_PICKED_UP", "DROPPED_DURING_TRANSPORT", "MISSED_GOAL", "TIMEOUT", "FAILURE")
+    agree = {("success", "SUCCESS"), ("success", "FUMBLED"), ("aborted", "ABORTED")}
+    agree |= {("fault", "FAULT"), ("timeout", "UNLABELLED"), ("aborted", "UNLABELLED")}
+    agree |= {(reason, name) for reason in ("failure", "timeout") for name in lost}
+    rows = {
+        (reason, name): Row(5, "policy", "pick-place", reason, name, 10)  # type: ignore[arg-type]
+        for reason in REASONS
+        for name in KNOWN_CLASSES
+    }
+    found = {pair for pair, row in rows.items() if not wrong_with(json.loads(row.to_json()))}
+    assert found == agree
+
+
+def test_a_row_without_a_number_is_the_first_rollout_that_is_missing(tmp_path: Path) -> None:
+    book = book_in(tmp_path / "d")
+    for rollout in (1, 3):
+        book.add(Row(rollout, "policy", "reach", "timeout", "TIMEOUT", 10, rollout=rollout))
+    book.add(Row(2, "policy", "reach", "timeout", "TIMEOUT", 10))
+    assert [row.rollout for row in book.rows] == [1, 3, 2]
