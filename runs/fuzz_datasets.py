@@ -151,7 +151,7 @@ def _stock(root: Path) -> list[dict[str, Any]] | None:
     try:
         times = {"action": [i / 30 for i in range(CHUNK)]}
         stock = LeRobotDataset("local/x", root=root, delta_timestamps=times, video_backend="pyav")
-        return [stock[i] for i in range(len(stock))]
+        return [stock[i] for i in range(len(stock))] or None
     except BaseException as error:  # whatever it raises, it refuses
         if isinstance(error, KeyboardInterrupt):
             raise

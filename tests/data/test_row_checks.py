@@ -51,6 +51,14 @@ def test_a_number_used_twice_is_refused(copy: Path) -> None:
         open_dataset(copy, strict=False)
 
 
+def test_a_table_without_episodes_is_refused(copy: Path) -> None:
+    for path in copy.glob("meta/episodes/*/*.parquet"):
+        tables.change_table(path, lambda t: t.slice(0, 0))
+    for strict in (True, False):
+        with pytest.raises(DatasetError, match="names no episode, and info.json says 3"):
+            open_dataset(copy, strict=strict)
+
+
 def test_rows_in_two_places_are_refused_even_if_the_table_is_whole(copy: Path) -> None:
     path = tables.data_files(copy)[2]
     tables.change_table(path, lambda t: tables.with_column(t, "episode_index", lambda v: [0] * 22))

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from vibrissa.core.errors import DatasetError
 from vibrissa.data.info import kind_of
-from vibrissa.data.reading import first_line
+from vibrissa.data.reading import Part, first_line
 
 
 def as_array(column: pa.ChunkedArray, feature: Mapping[str, Any] | None = None) -> NDArray:
@@ -36,6 +36,22 @@ def as_array(column: pa.ChunkedArray, feature: Mapping[str, Any] | None = None) 
     if is_number(flat.type) and not (sizes and pa.types.is_floating(flat.type)):
         _refuse_empty(flat, sizes)
     return _numpy(flat).reshape(len(column), *sizes)
+
+
+def is_as_declared(part: Part, name: str, feature: Mapping[str, Any]) -> bool:
+    """Whether the types in a file prove that a column is what info.json says, so that nobody need
+    read it to know: no other type, no other width, nothing empty.
+    """
+    if name not in part.schema.names:
+        return False
+    kind, shape = part.schema.field(name).type, feature["shape"]
+    if pa.types.is_fixed_size_list(kind):
+        wide, paths = (kind.list_size,), (f"{name}.list.element", f"{name}.list.item")
+        kind = kind.value_type
+    else:
+        wide, paths = (1,), (name,)
+    nulls = [part.nulls[path] for path in paths if path in part.nulls]
+    return wide == shape and kind == kind_of(feature["dtype"]) and nulls == [0]
 
 
 def is_number(kind: pa.DataType) -> bool:

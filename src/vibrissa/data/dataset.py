@@ -24,12 +24,12 @@ from vibrissa.core.episode import Picture
 from vibrissa.core.errors import DatasetError
 from vibrissa.core.units import UNITS, Unit
 from vibrissa.data import layout, ours
-from vibrissa.data.columns import as_array, is_number
-from vibrissa.data.features import STATE, channel_names, inferred_contract
+from vibrissa.data.columns import as_array, is_as_declared, is_number
+from vibrissa.data.features import BOOKKEEPING, STATE, channel_names, inferred_contract
 from vibrissa.data.info import Info, kind_of
 from vibrissa.data.joint_units import arms_of, units_of
 from vibrissa.data.layout import EpisodeRow
-from vibrissa.data.reading import read_length, unreadable
+from vibrissa.data.reading import Part, read_length, read_part, unreadable
 from vibrissa.data.row_checks import row_problems
 from vibrissa.data.spans import Wanted, no_picture, span_problems
 from vibrissa.data.values import NEXT
@@ -219,7 +219,8 @@ class Dataset:
 
     def _part(self, file: Path, name: str) -> NDArray:
         """One column of one file."""
-        column = _column(file, name)
+        kept = self._parts[file].kept
+        column = kept[name] if name in kept.column_names else _column(file, name)
         try:
             return as_array(column, self.features.get(name))
         except DatasetError as error:
@@ -252,9 +253,19 @@ class Dataset:
         found = {units_of(self.column(STATE)[:, arm.columns]).unit for arm in arms}
         return next((unit for unit in UNITS if found == {unit}), None)
 
-    @cached_property
+    @property
     def _schema(self) -> pa.Schema:
-        return layout.read_schema(self.files[0])
+        return self._parts[self.files[0]].schema
+
+    @cached_property
+    def _parts(self) -> dict[Path, Part]:
+        """Of each file its types, and the columns by which rows are found."""
+        return {file: read_part(file, BOOKKEEPING) for file in self.files}
+
+    def is_as_declared(self, name: str) -> bool:
+        """Whether the files' own types prove that a column is what info.json says of it."""
+        feature = self.features[name]
+        return all(is_as_declared(part, name, feature) for part in self._parts.values())
 
     @property
     def spans(self) -> Mapping[int, slice]:

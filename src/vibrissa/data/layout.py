@@ -88,11 +88,16 @@ def _raw_info(root: Path) -> dict[str, Any]:
 
 
 def read_episodes(root: Path, info: Info) -> tuple[EpisodeRow, ...]:
-    """The episodes' table, in order. Raises DatasetError where it names one of them twice."""
+    """The episodes' table, in order. Raises DatasetError where it names none, or one twice."""
     rows = sorted(
         _episodes_v3(root, info) if info.is_v3 else _episodes_v2(root, info),
         key=lambda row: row.index,
     )
+    if not rows:
+        raise DatasetError(
+            f"{root}: the episodes' table names no episode, and info.json says "
+            f"{info.total_episodes}: the dataset was copied in part."
+        )
     for row, later in pairwise(rows):
         if row.index == later.index:
             raise DatasetError(

@@ -7,8 +7,9 @@ is a DatasetError of one line; nothing else comes out of these functions.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +43,7 @@ def read_jsonl(path: Path, most: int | None = None) -> list[dict[str, Any]]:
 def read_table(path: Path, columns: list[str] | None = None) -> pa.Table:
     """A parquet file; of `columns` those that it has, each of them once."""
     with _parquet(path) as file:
-        return file.read(columns=columns)
+        return file.read(columns=columns, use_threads=False)  # starting them costs more
 
 
 def read_schema(path: Path) -> pa.Schema:
@@ -55,6 +56,37 @@ def read_length(path: Path) -> int:
     """How many rows a parquet file has."""
     with _parquet(path) as file:
         return file.metadata.num_rows
+
+
+@dataclass(frozen=True)
+class Part:
+    """A file of rows before its rows are read, all but a few columns of them.
+
+    nulls: how many values of each column are empty, where the file says so; of lists, by the path
+    of their values. kept: the columns that were asked for, as far as there are such.
+    """
+
+    schema: pa.Schema
+    nulls: Mapping[str, int]
+    kept: pa.Table
+
+
+def read_part(path: Path, columns: Sequence[str]) -> Part:
+    """What a parquet file says of itself, and its small `columns`, in one go."""
+    with _parquet(path) as file:
+        kept = file.read(columns=list(columns), use_threads=False)
+        return Part(file.schema_arrow, _nulls(file.metadata), kept)
+
+
+def _nulls(told: pq.FileMetaData) -> dict[str, int]:
+    counts: dict[str, int] = {}
+    for place in range(told.num_columns):
+        groups = [told.row_group(group).column(place) for group in range(told.num_row_groups)]
+        found = [group.statistics for group in groups if group.is_stats_set]
+        known = [one.null_count for one in found if one.has_null_count]
+        if groups and len(known) == len(groups):
+            counts[groups[0].path_in_schema] = sum(known)
+    return counts
 
 
 def refuse_pointer(path: Path) -> None:
