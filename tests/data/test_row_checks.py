@@ -55,7 +55,7 @@ def test_a_table_without_episodes_is_refused(copy: Path) -> None:
     for path in copy.glob("meta/episodes/*/*.parquet"):
         tables.change_table(path, lambda t: t.slice(0, 0))
     for strict in (True, False):
-        with pytest.raises(DatasetError, match="names no episode, and info.json says 3"):
+        with pytest.raises(DatasetError, match=r"names no episode, and info.json says 3"):
             open_dataset(copy, strict=strict)
 
 
