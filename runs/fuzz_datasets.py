@@ -146,7 +146,7 @@ def _compared(root: Path, came: damages.Outcome) -> tuple[str, str]:
     return "as LeRobot", ""
 
 
-def _stock(root: Path) -> list[dict[str, Any]] | None:
+def _stock(root: Path) -> list[Any] | None:
     """The samples of all rows; None where LeRobot gives none."""
     try:
         times = {"action": [i / 30 for i in range(CHUNK)]}

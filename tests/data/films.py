@@ -126,7 +126,7 @@ def in_cells(of: Made) -> Made:
     return of
 
 
-def png(picture: NDArray[np.uint8], kind: str = "PNG", **options: Any) -> bytes:
+def png(picture: NDArray[np.integer], kind: str = "PNG", **options: Any) -> bytes:
     """The bytes of a picture's file."""
     content = io.BytesIO()
     Image.fromarray(picture).save(content, kind, **options)
