@@ -390,8 +390,8 @@ camera's; `teleop` opens none unless it is to show them. *Until the arm holds*: 
 the last change of any goal register, by the
 twin's own log. *Torque*: the follower's, when the command has ended; on the way out every one of
 them says that its torque goes off now, which is left out here. The policy of `deploy` hardly moves
-the arm, so a picture that stays the same is nothing odd to it.
-
+the arm, so a picture that stays the same is nothing unusual to it.
+MISSING
 Made by `runs/faults.py` on MACHINE.
 
 | fault | command | what the user sees | what is kept | until the arm holds | exit, torque |
@@ -404,7 +404,22 @@ def page(result: dict[str, Any]) -> str:
     order = [case.name for case in CASES]
     cells = [Cell(**raw) for raw in result["cells"]]
     cells.sort(key=lambda cell: (order.index(cell.name), COMMANDS.index(cell.command)))
-    return HEAD.replace("MACHINE", result["machine"]) + "".join(map(row, cells))
+    head = HEAD.replace("MACHINE", result["machine"]).replace("MISSING", missing(cells))
+    return head + "".join(map(row, cells))
+
+
+def missing(cells: Sequence[Cell]) -> str:
+    """Which rows are not there, and why, as a paragraph; empty where all are."""
+    there = {(cell.name, cell.command) for cell in cells}
+    wanted = ((c, command) for c in CASES for command in COMMANDS)
+    names = [
+        f"{case.name} × {command}"
+        for case, command in wanted
+        if (case.where != "leader" or command != "deploy") and (case.name, command) not in there
+    ]
+    if not names:
+        return ""
+    return f"\nNot measured, for the computer was too busy for them: {'; '.join(names)}.\n"
 
 
 def row(cell: Cell) -> str:

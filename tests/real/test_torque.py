@@ -90,15 +90,15 @@ def _torques(twin: Twin) -> list[int]:
     return [servo.memory["Torque_Enable"] for servo in twin.servos["follower"]]
 
 
+@pytest.mark.parametrize("side", [1, -1])
 def test_a_joint_outside_its_range_goes_back_at_a_hand_s_speed(
-    rig: Rig, twin: Twin, said: list[str]
+    rig: Rig, twin: Twin, said: list[str], side: int
 ) -> None:
-    here = round(_here(twin, PAN))
-    low = here + round(20 * A_DEGREE)
-    _limits(twin, low, low + 1500)
+    end = round(_here(twin, PAN)) + side * round(20 * A_DEGREE)
+    _limits(twin, min(end, end + side * 1500), max(end, end + side * 1500))
     with _watched(twin, PAN) as seen, RealArm(rig, 30, say=said.append, warning_s=0) as arm:
         arm.reset(0)
-        assert _here(twin, PAN) > low - 6 * A_DEGREE
+        assert (end - _here(twin, PAN)) * side < 6 * A_DEGREE
         assert all(_torques(twin))
         assert not any(s.memory["Goal_Velocity"] for s in twin.servos["follower"])
     assert said[0] == (
@@ -106,6 +106,51 @@ def test_a_joint_outside_its_range_goes_back_at_a_hand_s_speed(
         "it slowly. Keep clear of it."
     )
     assert 5 < _fastest_deg_s(seen) < 1.5 * HAND_TICKS_S / A_DEGREE
+
+
+def test_a_joint_that_something_keeps_outside_its_range_is_named(
+    rig: Rig, twin: Twin, said: list[str]
+) -> None:
+    end = round(_here(twin, PAN)) + round(20 * A_DEGREE)
+    _limits(twin, end, end + 1500)
+    station = twin.stations["follower"]
+    at = station.body.angles
+    with station.lock:
+        station.body.hand = lambda _: at  # type: ignore[assignment]
+    with (
+        pytest.raises(ArmFault, match=r"shoulder_pan did not get back into its calibrated range"),
+        RealArm(rig, 30, say=said.append, warning_s=0),
+    ):
+        pass
+    assert not any(_torques(twin))
+
+
+def test_every_servo_gets_its_goal_before_its_torque(rig: Rig, twin: Twin) -> None:
+    """A servo turns to whatever goal it was left with, as soon as it has torque."""
+    left = {joint: 1000 + 300 * i for i, joint in enumerate(JOINTS)}
+    at_torque: dict[str, int] = {}
+    for servo in twin.servos["follower"]:
+        servo.memory["Goal_Position"] = left[servo.joint]
+        _note_goal_at_torque(servo, at_torque)
+    with RealArm(rig, 30, say=lambda _: None, warning_s=0) as arm:
+        arm.link.bus.read_all("Lock")  # answered after what connecting wrote
+        assert at_torque == {
+            joint: pytest.approx(_here(twin, i), abs=2 * A_DEGREE) for i, joint in enumerate(JOINTS)
+        }
+
+
+def _note_goal_at_torque(servo: Servo, at_torque: dict[str, int]) -> None:
+    """Into `at_torque`, which goal the servo had when its torque was first switched on."""
+    write = servo.write
+
+    def noting(address: int, data: bytes) -> list[str]:
+        goal = servo.memory["Goal_Position"]
+        taken = write(address, data)
+        if "Torque_Enable" in taken and servo.memory["Torque_Enable"]:
+            at_torque.setdefault(servo.joint, goal)
+        return taken
+
+    servo.write = noting  # type: ignore[method-assign]
 
 
 @pytest.mark.parametrize(
@@ -210,3 +255,15 @@ def test_a_leader_that_passes_its_seam_goes_on_and_says_so(rig: Rig, twin: Twin,
             until(lambda: abs(leader.read()[ROLL] - first + np.deg2rad(turned_deg)) < 0.02)  # noqa: B023
     (line,) = said
     assert "leader 'leader': wrist_roll passed the end of its servo's count" in line
+
+
+def test_where_a_leader_cannot_be_is_not_passed_on(rig: Rig, twin: Twin, said) -> None:
+    assert rig.leader is not None
+    with Leader(rig.leader, retries=20, say=said.append) as leader:
+        before = leader.read()
+        here = _here(twin, ROLL, "leader")
+        servo = twin.servos["leader"][ROLL]
+        servo.ticks = lambda angle_rad: here + 1500  # type: ignore[method-assign]
+        np.testing.assert_allclose(leader.read(), before, atol=0.01)
+    (line,) = said
+    assert line.startswith("leader 'leader': wrist_roll read where it cannot be")

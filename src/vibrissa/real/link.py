@@ -13,7 +13,6 @@ from vibrissa.core.units import JOINTS
 from vibrissa.real.bus import PortGone, ServoBus, Silent
 from vibrissa.real.calibration import default_path, load_calibration
 from vibrissa.real.greet import (
-    HAND_TICKS_S,
     Examine,
     at_full_speed,
     configure,
@@ -33,6 +32,7 @@ A_DEGREE = TURN_TICKS / 360
 SLACK_TICKS = round(1 * A_DEGREE)  # a joint at its end stop rests a little beyond its range
 FAR_TICKS = round(30 * A_DEGREE)  # so far outside its range no joint goes by itself
 BACK_TICKS = round(5 * A_DEGREE)  # so far from its goal friction may leave a joint
+STUCK_S = 2.0  # a joint on its way back that gets no nearer for so long is blocked
 POLL_S = 0.05
 ADVICE = (
     "It holds its last target. Check the cable before the first one that is silent, and the power."
@@ -181,11 +181,15 @@ class Link:
             )
 
     def _await_range(self, beyond: NDArray[np.int64]) -> None:
-        """Until every joint that was outside its range is at its end. Raises ArmFault."""
-        until_s = self._now() + 1.0 + 2 * float(beyond.max()) / HAND_TICKS_S
-        moved = beyond > 0
+        """Until every joint that was outside its range is at its end. Raises ArmFault.
+
+        Whoever gets nearer has all the time it needs: a tired joint is no blocked one.
+        """
+        moved, nearest, since_s = beyond > 0, int(beyond.sum()), self._now()
         while (left := np.where(moved, self._beyond(), 0)).max() > BACK_TICKS:
-            if self._now() > until_s:
+            if left.sum() <= nearest - SLACK_TICKS:
+                nearest, since_s = int(left.sum()), self._now()
+            elif self._now() - since_s > STUCK_S:
                 names = ", ".join(JOINTS[i] for i in np.flatnonzero(left > BACK_TICKS))
                 raise ArmFault(
                     f"{self.what}: {names} did not get back into its calibrated range. Something "
