@@ -7,13 +7,15 @@ each killed: a part of them within the first 0.3 s of an episode, the others any
 session resumes the folder, sometimes after `recover`. Every tick has a number that nothing else
 has, and both pictures show it in blocks. A session reports every start, tick and end through a
 pipe, which outlives it, so that what is missing can be counted in seconds before the kill. At the
-end every row is compared with its tick, and every picture of every row with its row.
+end every row is compared with its tick, and every picture of every row with its row. Folders are
+recorded into `--at-once` at a time, so that a session has the others' load beside it.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import multiprocessing
 import os
 import random
 import shutil
@@ -83,19 +85,27 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kills", type=int, default=300)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--at-once", type=int, default=1)
     parser.add_argument("--longest-s", type=float, default=3.0)
     parser.add_argument("--out", type=Path, default=RESULT)
     args = parser.parse_args()
     began_s = time.monotonic()
-    chance, folders = random.Random(args.seed), []
-    while (done := sum(len(folder.kills) for folder in folders)) < args.kills:
-        folders.append(one_folder(chance, min(SESSIONS, args.kills - done), args.longest_s))
-        print(json.dumps(asdict(folders[-1])), file=sys.stderr)
+    tasks = [
+        (args.seed * 10_000 + done, min(SESSIONS, args.kills - done), args.longest_s)
+        for done in range(0, args.kills, SESSIONS)
+    ]
+    folders = []
+    with multiprocessing.get_context("fork").Pool(args.at_once) as pool:
+        for folder in pool.imap(one_folder, tasks, chunksize=1):
+            folders.append(folder)
+            print(json.dumps(asdict(folder)), file=sys.stderr, flush=True)
     from vibrissa.bench.page import machine  # not before the forks: it brings threads along
     from vibrissa.core.stats import wilson
 
-    told = summary(folders)
+    told = summary(folders) | {"seed": args.seed, "folders_at_once": args.at_once}
+    told |= {"asked_for": args.kills}
     told["finished_lost_interval"] = wilson(told["finished_episodes_lost"], told["finished"])
+    told["lost_more_than_1_s_interval"] = wilson(told["lost_more_than_1_s"], told["n"])
     told["machine"], told["wall_s"] = machine(), round(time.monotonic() - began_s)
     args.out.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
     print(json.dumps({k: v for k, v in told.items() if k not in ("machine", "folders")}))
@@ -117,12 +127,15 @@ def summary(folders: list[Folder]) -> dict[str, Any]:
         "wrong": sum(folder.wrong for folder in folders),
         "left_behind": sorted({folder.left for folder in folders if folder.left}),
         "lost_s": {"median": lost[len(lost) // 2], "most": lost[-1]},
+        "lost_more_than_1_s": sum(kill.lost_s > PROMISE_S for kill in kills),
         "folders": [asdict(folder) for folder in folders],
     }
 
 
-def one_folder(chance: random.Random, sessions: int, longest_s: float) -> Folder:
+def one_folder(task: tuple[int, int, float]) -> Folder:
     """Sessions into one folder, each killed, then recovered and compared."""
+    seed, sessions, longest_s = task
+    chance = random.Random(seed)
     folder = Path(tempfile.mkdtemp(prefix="kill9-"))
     out, answer = folder / "set", folder / "answer.json"
     killed = []

@@ -16,8 +16,9 @@ from vibrissa.core.episode import Start, Step
 from vibrissa.core.errors import DatasetError
 from vibrissa.data.dataset import open_dataset
 from vibrissa.data.disk import Disk
-from vibrissa.data.journal import Take, Taken, read_take, record, records
+from vibrissa.data.journal import Take, Taken, read_take
 from vibrissa.data.layout import LOG
+from vibrissa.data.log_records import record, records
 from vibrissa.data.recorder import Recorder
 from vibrissa.data.reels import frames_in
 

@@ -15,8 +15,9 @@ from vibrissa.data import features, writer
 from vibrissa.data.dataset import open_dataset
 from vibrissa.data.disk import Disk
 from vibrissa.data.features import STATE_HEALTH
-from vibrissa.data.journal import HEAD, ROW, Take, read_take, record, records
+from vibrissa.data.journal import Take, read_take
 from vibrissa.data.layout import LOG
+from vibrissa.data.log_records import HEAD, ROW, record, records
 from vibrissa.data.recorder import Recorder
 from vibrissa.data.rows import columns_of, row_type
 

@@ -16,7 +16,7 @@ import struct
 import threading
 import zlib
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -32,13 +32,13 @@ from vibrissa.data.film import Film
 from vibrissa.data.film_file import Reel
 from vibrissa.data.journal_lag import Lag, TickClock
 from vibrissa.data.layout import LOG, UNBORN
+from vibrissa.data.log_records import END, HEAD, MARK, ROW, record, records
 from vibrissa.data.rows import Rows, row_type
 
 FILM_SUFFIX = ".mkv"
 FORMAT = 2
 UNMARKED = 1  # the format before rows had the health of their joints
-HEAD, ROW, MARK, END = 1, 2, 3, 4
-_LEAD, _SUM, _MARK = struct.Struct("<BI"), struct.Struct("<I"), struct.Struct("<BQI")
+_MARK = struct.Struct("<BQI")  # camera, size of its film, checksum of what was added to it
 
 
 class Take:
@@ -129,7 +129,7 @@ class Take:
             try:
                 self._write()
             except OSError as error:
-                self._trouble = error
+                self._trouble = self._trouble or error
 
     def sync(self) -> None:
         """Bring what was written to the disk. Never raises: the next `add` tells."""
@@ -137,7 +137,7 @@ class Take:
             try:
                 self._sync()
             except OSError as error:
-                self._trouble = error
+                self._trouble = self._trouble or error
 
     def flush(self) -> None:
         """Write and sync."""
@@ -156,7 +156,7 @@ class Take:
                 try:
                     self._write(record(END, json.dumps(told, default=plain).encode()))
                 except OSError as error:
-                    self._trouble = error
+                    self._trouble = self._trouble or error
 
     def finish(self, told: Mapping[str, Any]) -> dict[str, NDArray]:
         """End it, sync and close films and log.
@@ -236,11 +236,13 @@ class Take:
     def _reel(self, name: str) -> Reel:
         """A film's file, for the thread that encodes it; the log is there before."""
         with self._lock:
+            if self._trouble is not None:  # the first thing that the disk refused is what is said
+                raise self._trouble
             try:
                 self._born()
                 file = self._disk.create(self.folder / f"{name}{FILM_SUFFIX}")
             except OSError as error:
-                self._trouble = error
+                self._trouble = self._trouble or error
                 raise
             self._reels[name] = Reel(file, self.clock)
             return self._reels[name]
@@ -315,26 +317,6 @@ def read_take(folder: Path) -> Taken:
     except (ContractError, KeyError) as error:
         raise DatasetError(f"{folder} holds no readable journal: {error}.") from error
     return Taken(folder, head, np.frombuffer(b"".join(rows), kind_of_row), films, end)
-
-
-def record(kind: int, payload: bytes) -> bytes:
-    """Kind, length, payload, and the checksum of all three."""
-    body = _LEAD.pack(kind, len(payload)) + payload
-    return body + _SUM.pack(zlib.crc32(body))
-
-
-def records(content: bytes) -> Iterator[tuple[int, bytes]]:
-    """The records of a log, up to the first one that is not whole."""
-    at = 0
-    while at + _LEAD.size + _SUM.size <= len(content):
-        kind, length = _LEAD.unpack_from(content, at)
-        end = at + _LEAD.size + length
-        if end + _SUM.size > len(content):
-            return
-        if zlib.crc32(content[at:end]) != _SUM.unpack_from(content, end)[0]:
-            return
-        yield kind, content[at + _LEAD.size : end]
-        at = end + _SUM.size
 
 
 def _whole_bytes(film: Path, marks: list[tuple[int, int]]) -> int:
