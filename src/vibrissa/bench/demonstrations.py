@@ -13,7 +13,6 @@ from vibrissa.bench.hotspots import turn_between
 from vibrissa.bench.outcomes import Spawn
 from vibrissa.data.dataset import Dataset
 from vibrissa.data.features import PRIVILEGED, channel_names
-from vibrissa.data.notes_checks import notes_fit
 
 SIM_STATE = "sim_state"
 _TURN = re.compile(r"(.+)\.(sin|cos)(\d+)yaw")
@@ -59,8 +58,6 @@ def demonstrations_of(dataset: Dataset) -> list[Demonstration]:
 
 def seeds_of(dataset: Dataset) -> set[int] | None:
     """The seeds that its episodes began from; None where not every episode has one noted."""
-    if not notes_fit(dataset):
-        return None
     seeds = {note.get("episode"): note.get("seed") for note in dataset.notes}
     noted = [seeds.get(row.index) for row in dataset.episodes]
     return {int(seed) for seed in noted if seed is not None} if None not in noted else None

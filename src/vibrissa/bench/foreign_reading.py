@@ -14,7 +14,15 @@ from vibrissa.core.contract import ActionMeaning, CameraSpec, Channel, Contract,
 from vibrissa.core.errors import CheckpointError, DatasetError, UsageError
 from vibrissa.core.robots import SO101, is_so101
 from vibrissa.core.units import JOINTS, UNITS, Unit
-from vibrissa.data.features import ACTION, IMAGES, PRIVILEGED, STATE, camera_specs, channel_names
+from vibrissa.data.features import (
+    ACTION,
+    IMAGES,
+    PRIVILEGED,
+    STATE,
+    camera_specs,
+    channel_names,
+    privileged_channel,
+)
 from vibrissa.data.joint_units import Units, arms_of, units_of
 from vibrissa.learn.views import VIEWS
 
@@ -306,21 +314,13 @@ def _privileged(clues: Clues) -> tuple[tuple[Channel, ...], list[Said]]:
             f"Name the dataset that it was trained on: --dataset PATH.{_trained_on(clues)}"
         )
     why = "names in info.json, units by their endings"
-    return tuple(map(_truth, names)), [Said("privileged", ", ".join(names), why, "likely")]
+    channels = tuple(map(privileged_channel, names))
+    return channels, [Said("privileged", ", ".join(names), why, "likely")]
 
 
 def _trained_on(clues: Clues) -> str:
     """What its train_config.json says, as a sentence."""
     return f" It names {clues.name}." if clues.name and clues.dataset is None else ""
-
-
-def _truth(name: str) -> Channel:
-    """A privileged channel by its name, as `sim.privileged` names and measures them."""
-    if name.endswith((".x", ".y", ".z")):
-        return Channel(name, "m")
-    if re.search(r"\.(sin|cos)\d*yaw$", name):
-        return Channel(name, "1", -1.0, 1.0)
-    return Channel(name, "unknown")
 
 
 def _unknown(clues: Clues, instruction: str) -> list[Said]:

@@ -19,7 +19,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from vibrissa.core.contract import Contract
+from vibrissa.core.contract import Contract, differences
 from vibrissa.core.episode import Picture
 from vibrissa.core.errors import DatasetError
 from vibrissa.core.units import UNITS, Unit
@@ -71,16 +71,32 @@ class Dataset:
 
     @cached_property
     def contract(self) -> Contract:
-        """What the stored numbers mean: as our recorder noted, else as far as they tell it."""
+        """What the stored numbers mean: as our recorder noted, else as far as they tell it.
+
+        LeRobot's editing loses our note, and keeps the set before the edit beside it; its
+        contract is taken where it says nothing else of these numbers. A task that was changed since
+        is the instruction.
+        """
         if self.is_ours:
-            return ours.read_contract(self.root)
-        return inferred_contract(
-            {**self.info.raw, "features": self.features, "fps": self.fps}, self._joint_unit()
-        )
+            return self._as_tasked(ours.read_contract(self.root))
+        told = {**self.info.raw, "features": self.features, "fps": self.fps}
+        inferred = inferred_contract(told, self._joint_unit())
+        before = ours.contract_before(self.root)
+        if before is None or differences(inferred, before):
+            return inferred
+        return self._as_tasked(before)
 
     @cached_property
     def notes(self) -> tuple[dict[str, Any], ...]:
-        """What our recorder noted of each episode (seed, outcome, …); empty for others' data."""
+        """What our recorder noted of each episode (seed, outcome, …).
+
+        Empty for others' data, and where the notes are those of other episodes: see `noted`.
+        """
+        return self.noted if ours.notes_fit(self.noted, self.episodes) else ()
+
+    @cached_property
+    def noted(self) -> tuple[dict[str, Any], ...]:
+        """The notes as they lie there, whether or not they are those of these episodes."""
         # A line behind those is being written, or was cut off.
         most = self.info.total_episodes if layout.is_open(self.root) else None
         return ours.read_notes(self.root, most)
@@ -246,6 +262,11 @@ class Dataset:
 
     def _row(self, episode: int) -> EpisodeRow:
         return next(row for row in self.episodes if row.index == episode)
+
+    def _as_tasked(self, contract: Contract) -> Contract:
+        if len(self.tasks) != 1 or not contract.instruction:
+            return contract
+        return replace(contract, instruction=self.tasks[0])
 
     def _joint_unit(self) -> Unit | None:
         """The unit on which all SO-101 arms of the state agree, worked out from the values."""

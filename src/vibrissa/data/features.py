@@ -7,6 +7,7 @@ the arithmetic.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -137,10 +138,19 @@ def inferred_contract(info: Mapping[str, Any], unit: Unit | None = None) -> Cont
         state=state,
         action=action,
         rate_hz=float(info.get("fps") or 0),
-        privileged=_channels(features.get(PRIVILEGED, {}), None),
+        privileged=tuple(map(privileged_channel, channel_names(features.get(PRIVILEGED, {})))),
         cameras=camera_specs(features),
         unit=unit or "unknown",
     )
+
+
+def privileged_channel(name: str) -> Channel:
+    """A privileged channel by its name, as the simulator names and measures them."""
+    if name.endswith((".x", ".y", ".z")):
+        return Channel(name, "m")
+    if re.search(r"\.(sin|cos)\d*yaw$", name):
+        return Channel(name, "1", -1.0, 1.0)
+    return Channel(name, "unknown")
 
 
 def channel_names(feature: Mapping[str, Any]) -> tuple[str, ...]:

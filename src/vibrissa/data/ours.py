@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from vibrissa.data.features import (
     OURS,
     RECORDING_FILE,
 )
+from vibrissa.data.layout import EpisodeRow
 from vibrissa.data.reading import read_json, read_jsonl
 from vibrissa.data.values import Value
 
@@ -55,6 +57,31 @@ def read_contract(root: Path) -> Contract:
         return Contract.from_dict(dict(top.mapping()))
     except ContractError as error:
         raise DatasetError(f"{file} cannot be read: {error}") from error
+
+
+def backup_of(root: Path) -> Path:
+    """Where `lerobot-edit-dataset` leaves the set that it changed in place."""
+    return root.with_name(f"{root.name}_old")
+
+
+def contract_before(root: Path) -> Contract | None:
+    """The contract of the set that `root` was before LeRobot edited it; None where it is gone."""
+    before = backup_of(root.resolve())
+    return read_contract(before) if is_ours(before) else None
+
+
+def notes_fit(notes: Sequence[Mapping[str, Any]], episodes: Sequence[EpisodeRow]) -> bool:
+    """Whether there are no notes, or one of each episode, in order and of as many rows.
+
+    The rows of an episode that was recovered may be fewer than its ticks.
+    """
+    if not notes:
+        return True
+    return len(notes) == len(episodes) and all(
+        note.get("episode") == row.index
+        and (bool(note.get("recovered")) or note.get("ticks") in (None, row.length))
+        for note, row in zip(notes, episodes, strict=True)
+    )
 
 
 def read_notes(root: Path, most: int | None = None) -> tuple[dict[str, Any], ...]:
