@@ -19,8 +19,6 @@ from vibrissa.twin.calibration import calibrated, write_calibration
 from vibrissa.twin.servo import Servo
 from vibrissa.twin.twin import Twin
 
-REAL = Path("/work/shared/realdata/calibration")
-
 
 @pytest.fixture
 def desk(tmp_path: Path):
@@ -89,9 +87,10 @@ def test_one_port_for_both_arms_is_named(tmp_path: Path) -> None:
     check_rig(both, print)
 
 
-@pytest.mark.skipif(not REAL.is_dir(), reason="the real data is not there")
-def test_real_calibrations_are_refused_only_where_the_doctor_calls_them_broken(tmp_path) -> None:
-    files = sorted(REAL.rglob("*.json"))
+def test_real_calibrations_are_refused_only_where_the_doctor_calls_them_broken(
+    realdata: Path, tmp_path
+) -> None:
+    files = sorted((realdata / "calibration").rglob("*.json"))
     healthy = 0
     for file in files:
         text = file.read_text("utf-8", "replace")
