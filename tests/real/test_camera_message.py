@@ -283,3 +283,11 @@ def test_a_base64_text_with_foreign_letters_is_not_read_around_them() -> None:
     spoilt = json.dumps({"images": {"eye": image[:60] + "#" + image[60:]}}).encode()
     with pytest.raises(BadFrame, match="base64"):
         parsed(spoilt, "eye", SIZE)
+
+
+def test_where_no_size_is_known_yet_any_but_a_boundless_one_is_read() -> None:
+    told = parsed(message(encoded(".jpg", 16, 8)), "eye", None)
+    assert told.picture.shape == (8, 16, 3)
+    for side in (0, 65535):
+        with pytest.raises(BadFrame, match="at most 16777216 pixels"):
+            parsed(message(announcing(side, side)), "eye", None)

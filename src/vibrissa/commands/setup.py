@@ -304,7 +304,7 @@ def _grab(camera: CameraCfg) -> NDArray[np.uint8]:
     """A picture (H, W, 3) that is not the camera's very first one, which may be dark."""
     from vibrissa.real.sources import CameraTrouble, make_source
 
-    source, picture = make_source(camera), None
+    source, picture = make_source(camera, any_size=True), None
     try:
         until_s = time.monotonic() + 10.0
         shots = 0

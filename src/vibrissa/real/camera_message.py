@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from vibrissa.core.errors import ArmFault
 
 MOST_BYTES = 64 << 20  # of a message: ten times a 4K picture at full quality
+MOST_PIXELS = 4096 * 4096  # of a picture whose size nobody has said yet
 MOST_SEQUENCE = 2**63 - 1  # what a row of a dataset can hold
 SHOWN = 40  # characters of foreign text in one of our lines
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -36,12 +37,14 @@ class CameraMessage:
     sequence: int | None
 
 
-def parsed(message: bytes, camera: str, size: tuple[int, int]) -> CameraMessage:
+def parsed(message: bytes, camera: str, size: tuple[int, int] | None) -> CameraMessage:
     """The picture of `camera`, which must be of `size` (width, height), in a message's bytes.
+
+    Without a `size` it may be of any up to `MOST_PIXELS`.
 
     A message is JSON with base64 JPEGs (or PNGs) under "images", by whole camera name; it may
     have "monotonic_s" and "sequence" likewise. Raises BadFrame, and nothing else, for anything
-    else. Nothing larger than `size` is decoded, whatever its bytes announce.
+    else. Nothing larger than that is decoded, whatever its bytes announce.
     """
     content = _content(message)
     images = content.get("images")
@@ -55,9 +58,12 @@ def parsed(message: bytes, camera: str, size: tuple[int, int]) -> CameraMessage:
     return CameraMessage(_picture(_bytes(images[camera]), size), told_s, sequence)
 
 
-def require_size(width: int, height: int, size: tuple[int, int]) -> None:
-    """Raises BadFrame where a picture is not as large as the rig says."""
-    if (width, height) != size:
+def require_size(width: int, height: int, size: tuple[int, int] | None) -> None:
+    """Raises BadFrame where a picture is not as large as the rig says, or is without bounds."""
+    if size is None:
+        if not 0 < width * height <= MOST_PIXELS:
+            raise BadFrame(f"it gives {width} × {height}; at most {MOST_PIXELS} pixels are read.")
+    elif (width, height) != size:
         raise BadFrame(
             f"it gives {width} × {height}; the rig says {size[0]} × {size[1]}. "
             "Nothing is resized: change the one or the other."
@@ -129,7 +135,7 @@ def _bytes(image: Any) -> bytes:
         raise BadFrame(f"a picture is not valid base64: {plain(str(error))}.") from error
 
 
-def _picture(data: bytes, size: tuple[int, int]) -> NDArray[np.uint8]:
+def _picture(data: bytes, size: tuple[int, int] | None) -> NDArray[np.uint8]:
     """The decoded picture. LeRobot's publishers put red where JPEG has blue: it is RGB as it is."""
     announced = announced_size(data)
     if announced is None:

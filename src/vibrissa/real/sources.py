@@ -47,9 +47,15 @@ class Source(Protocol):
     def close(self) -> None: ...
 
 
-def make_source(cfg: CameraCfg) -> Source:
-    """Open the camera. Raises CameraTrouble where it cannot be had now."""
-    kinds = {"opencv": Webcam, "zmq": Published, "realsense": RealSense}
+def make_source(cfg: CameraCfg, *, any_size: bool = False) -> Source:
+    """Open the camera. Raises CameraTrouble where it cannot be had now.
+
+    any_size: a network camera's pictures may have another size than `cfg` says, which is not
+    known yet where a rig is set up.
+    """
+    if cfg.kind == "zmq":
+        return Published(cfg, any_size=any_size)
+    kinds = {"opencv": Webcam, "realsense": RealSense}
     return kinds[cfg.kind](cfg)
 
 
@@ -59,11 +65,11 @@ class Published:
     "monotonic_s" counts where it may be of this machine's clock.
     """
 
-    def __init__(self, cfg: CameraCfg):
+    def __init__(self, cfg: CameraCfg, *, any_size: bool = False):
         import zmq
 
         address, _, self._name = cfg.device.removeprefix("tcp://").partition("/")
-        self._size = cfg.width, cfg.height
+        self._size = None if any_size else (cfg.width, cfg.height)
         self._socket = zmq.Context.instance().socket(zmq.SUB)
         self._socket.setsockopt(zmq.CONFLATE, 1)  # only the newest: an old picture is of no use
         self._socket.setsockopt(zmq.LINGER, 0)
